@@ -1,0 +1,115 @@
+/**
+ * Frames that this sidecar has sent and not yet heard back. What comes back from the server gives the order in which
+ * local apps hear it; the payload itself is taken from here, so that nothing of our own is ever decoded.
+ */
+
+export interface Sent {
+  readonly instance: number;
+  readonly seq: number;
+  /** CRC-32 of the payload. */
+  readonly crc: number;
+  /** Undefined once it has come back, or is known never to. */
+  payload: Buffer | undefined;
+  /** It has come back: should the batch be sent again, its second coming is a repeat. */
+  heard: boolean;
+}
+
+export class EchoQueue {
+  // A ring would save the cuts; they are rare.
+  #sent: Sent[] = [];
+  #head = 0;
+  #bytes = 0;
+  #frames = 0;
+  readonly #maxBytes: number;
+  readonly #onLost: (frames: number) => void;
+
+  /** @param maxBytes most payload bytes kept; beyond it the oldest are given up and reported to `onLost` */
+  constructor(maxBytes: number, onLost: (frames: number) => void) {
+    this.#maxBytes = maxBytes;
+    this.#onLost = onLost;
+  }
+
+  get frames(): number {
+    return this.#frames;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Notes a frame that is being sent. Call it in the order in which records go out. */
+  add(instance: number, seq: number, payload: Buffer, crc: number): Sent {
+    const sent: Sent = { instance, seq, crc, payload, heard: false };
+    this.#sent.push(sent);
+    this.#bytes += payload.length;
+    this.#frames++;
+    let lost = 0;
+    while (this.#bytes > this.#maxBytes && this.#frames > 1) {
+      if (this.#dropFirst()) lost++;
+    }
+    if (lost > 0) this.#onLost(lost);
+    return sent;
+  }
+
+  /**
+   * The payload of our own record that has just come back, or undefined where it has come back before, or where it is not
+   * the one that was sent. Records come back in the order in which they were sent, so frames before it that did not come
+   * back never will.
+   */
+  take(instance: number, seq: number, crc: number): Buffer | undefined {
+    const at = this.#find(instance, seq);
+    if (at < 0 || this.#sent[at]!.crc !== crc) return undefined;
+    const sent = this.#sent[at]!;
+    const payload = sent.payload;
+    let lost = 0;
+    while (this.#sent[this.#head] !== sent) if (this.#dropFirst()) lost++;
+    sent.heard = true;
+    this.#dropFirst();
+    if (lost > 0) this.#onLost(lost);
+    return payload;
+  }
+
+  /** This one will not come back: it was refused, or nobody here listens. */
+  forget(sent: Sent): void {
+    if (sent.payload === undefined) return;
+    this.#bytes -= sent.payload.length;
+    this.#frames--;
+    sent.payload = undefined;
+    while (this.#head < this.#sent.length && this.#sent[this.#head]!.payload === undefined) this.#dropFirst();
+  }
+
+  /** Gives up everything: the subscriber was away, and what it missed will not come back. Returns how many. */
+  clear(): number {
+    const lost = this.#frames;
+    for (let i = this.#head; i < this.#sent.length; i++) this.#sent[i]!.payload = undefined;
+    this.#sent = [];
+    this.#head = 0;
+    this.#bytes = 0;
+    this.#frames = 0;
+    return lost;
+  }
+
+  #find(instance: number, seq: number): number {
+    for (let i = this.#head; i < this.#sent.length; i++) {
+      const sent = this.#sent[i]!;
+      if (sent.instance === instance && sent.seq === seq && sent.payload !== undefined) return i;
+    }
+    return -1;
+  }
+
+  /** True where what was dropped was still waited for. */
+  #dropFirst(): boolean {
+    const sent = this.#sent[this.#head++]!;
+    const waited = sent.payload !== undefined;
+    if (waited) {
+      this.#bytes -= sent.payload!.length;
+      this.#frames--;
+      sent.payload = undefined;
+    }
+    if (this.#head > 64 && this.#head * 2 > this.#sent.length) {
+      this.#sent = this.#sent.slice(this.#head);
+      this.#head = 0;
+    }
+    return waited;
+  }
+}

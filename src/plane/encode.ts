@@ -1,0 +1,312 @@
+/**
+ * The sending side of the frame plane: turns a frame into a record against what its stream last sent.
+ *
+ *   PUBLISH ─▶ classify ─▶ [queue] ─▶ encode ─▶ gather ─▶ trunk
+ *
+ * State belongs to the stream, never to a connection: apps publish consecutive frames of one message over different
+ * connections of their pools. Cumulative streams chain, each frame against the one before it. All others are coded
+ * against a pinned base, so that a receiver that joins late needs one base, and then has every frame from its join on.
+ */
+import { crc32 } from "../frame/checksum.js";
+import { encodeRecord, type RecordFields, RecordKind, recordSize, type WireRecord } from "../frame/record.js";
+import { diff } from "../frame/splice.js";
+import { ASYNC_BYTES, packHunks, packPrimed, packWhole, type Whole } from "../frame/whole.js";
+import type { FrameName } from "../socketio/dialect.js";
+import { type DomainTag, domainTag } from "./domain.js";
+import { type EvictionReason, type StreamEntry, type StreamLimits, StreamTable } from "./streams.js";
+
+/** What the encoder keeps for a channel. Raising `generation` starts all of its streams anew. */
+export interface ChannelStreams {
+  generation: number;
+}
+
+interface SenderStream extends StreamEntry {
+  readonly key: number;
+  readonly channel: ChannelStreams;
+  readonly instance: number;
+  readonly generation: number;
+  readonly chain: boolean;
+  readonly tag: DomainTag;
+  /** Sequence of the newest frame sent. */
+  seq: number;
+  base: Buffer;
+  baseSeq: number;
+  /** The pinned base before this one: deltas against it may still be held somewhere. */
+  previous: Buffer | undefined;
+  previousSeq: number;
+  /** The smallest delta seen since the base was pinned, bytes. */
+  leanest: number;
+  repairedAt: number;
+}
+
+export type EncodedKind = "keyframe" | "delta";
+
+/** One frame, ready for a side message. */
+export interface Encoded {
+  readonly record: WireRecord;
+  /** What it adds to a message, at most. */
+  readonly bytes: number;
+  readonly kind: EncodedKind;
+  readonly instance: number;
+  readonly seq: number;
+  /** CRC-32 of the frame. */
+  readonly crc: number;
+}
+
+/** What must be known of a frame to encode it; taken from the dialect when the frame was read. */
+export interface FrameFacts {
+  /** 0: no stream, the frame goes raw. */
+  readonly stream: number;
+  readonly cumulative: boolean;
+  readonly tag: DomainTag;
+}
+
+export function factsOf(name: FrameName): FrameFacts {
+  // Frames of one message with and without the cumulative field are two streams: one chains, the other is pinned.
+  const stream = name.cumulative ? name.stream : Math.max(1, name.stream - 1);
+  return {
+    stream: name.barrier || name.stream === 0 ? 0 : stream,
+    cumulative: name.cumulative,
+    tag: domainTag(name.emitter, name.barrier ? 0 : name.chat),
+  };
+}
+
+/** A pinned base is replaced once a delta against it has this many bytes and is this many times the leanest. */
+const REPIN_BYTES = 64;
+const REPIN_FACTOR = 2;
+/** A stream is not repaired again within this time: receivers that asked meanwhile have heard the first repair. */
+const REPAIR_INTERVAL_MS = 50;
+
+/** A delta with a longer body is compared with the whole frame, primed by the stream's base. */
+const PRIMING_BYTES = 256;
+/** What naming a primer costs, about. */
+const PRIMER_BYTES = 4;
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** A base that receivers hold, for another frame's deflater to copy from. */
+interface Primer {
+  readonly instance: number;
+  readonly seq: number;
+  readonly base: Buffer;
+}
+
+/** Deflating more than this at once would hold up every other frame: such a frame goes as it is, once, as a base. */
+function pack(payload: Buffer): Whole {
+  return payload.length < ASYNC_BYTES ? packWhole(payload) : { body: payload, deflated: false };
+}
+
+export class Encoder {
+  readonly #streams: StreamTable<number, SenderStream>;
+  readonly #byInstance = new Map<number, SenderStream>();
+  // Filled again for each record, never kept.
+  readonly #fields: RecordFields = {
+    kind: RecordKind.Whole,
+    keep: false,
+    cumulative: false,
+    deflated: false,
+    domain: 0,
+    instance: 0,
+    seq: 0,
+    back: 1,
+    streamKey: -1,
+    primerInstance: 0,
+    primerSeq: 0,
+    length: 0,
+    crc: 0,
+  };
+  #instances = 0;
+
+  constructor(limits: StreamLimits, onEvict: (reason: EvictionReason) => void) {
+    this.#streams = new StreamTable(limits, (_key, stream, reason) => {
+      this.#byInstance.delete(stream.instance);
+      onEvict(reason);
+    });
+  }
+
+  get streams(): number {
+    return this.#streams.size;
+  }
+
+  get bytes(): number {
+    return this.#streams.bytes;
+  }
+
+  /** False: this encoder never made such a record. True where it did, or has forgotten the instance. */
+  made(instance: number, seq: number): boolean {
+    const stream = this.#byInstance.get(instance);
+    return instance <= this.#instances && (stream === undefined || seq <= stream.seq);
+  }
+
+  /**
+   * Encodes one frame of a stream. The payload becomes the encoder's: it must be memory of its own and must not be
+   * written again.
+   */
+  encode(channel: ChannelStreams, payload: Buffer, facts: FrameFacts, now: number): Encoded {
+    let stream = this.#streams.get(facts.stream);
+    if (stream !== undefined && (stream.generation !== channel.generation || stream.chain !== facts.cumulative)) {
+      this.#forget(stream);
+      stream = undefined;
+    }
+    // A stream's first frame needs nothing that came before: who joins then hears it even if its sender cannot be asked.
+    if (stream === undefined)
+      return this.#keyframe(this.#begin(channel, payload, facts, now), payload, facts.tag, undefined);
+    this.#streams.touch(stream.key, stream, now);
+    const primer = { instance: stream.instance, seq: stream.baseSeq, base: stream.base };
+    const hunks = diff(stream.base, payload, Math.max(64, payload.length >> 1));
+    if (hunks === null) return this.#keyframe(stream, payload, facts.tag, primer);
+    return this.#delta(stream, payload, hunks, facts.tag, primer);
+  }
+
+  /**
+   * What to answer a receiver that lacks the base of the record (instance, seq): a repair for the stream's side channel;
+   * a null channel with the word that the instance is gone, for the asker's inbox; or undefined where a repair went out a
+   * moment ago and the asker has heard it by now.
+   */
+  repair(
+    instance: number,
+    seq: number,
+    now: number,
+  ): { channel: ChannelStreams | null; record: WireRecord } | undefined {
+    const stream = this.#byInstance.get(instance);
+    const fields = this.#fields;
+    if (stream === undefined) {
+      fields.kind = RecordKind.Gone;
+      fields.domain = 0;
+      fields.instance = instance;
+      fields.seq = seq;
+      return { channel: null, record: encodeRecord(fields, NO_BYTES) };
+    }
+    if (now - stream.repairedAt < REPAIR_INTERVAL_MS) return undefined;
+    stream.repairedAt = now;
+    const wantsPrevious = !stream.chain && stream.previous !== undefined && seq <= stream.baseSeq;
+    const base = wantsPrevious ? stream.previous! : stream.base;
+    const baseSeq = wantsPrevious ? stream.previousSeq : stream.baseSeq;
+    const { body, deflated } = pack(base);
+    const record = this.#whole(RecordKind.Repair, stream, baseSeq, base, stream.tag, body, deflated, undefined);
+    return { channel: stream.channel, record };
+  }
+
+  sweep(now: number): void {
+    this.#streams.sweep(now);
+  }
+
+  #begin(channel: ChannelStreams, payload: Buffer, facts: FrameFacts, now: number): SenderStream {
+    const stream: SenderStream = {
+      key: facts.stream,
+      channel,
+      instance: ++this.#instances,
+      generation: channel.generation,
+      chain: facts.cumulative,
+      tag: facts.tag,
+      seq: 0,
+      base: payload,
+      baseSeq: 0,
+      previous: undefined,
+      previousSeq: 0,
+      leanest: Number.MAX_SAFE_INTEGER,
+      repairedAt: Number.NEGATIVE_INFINITY,
+      bytes: 0,
+      usedAt: now,
+    };
+    this.#streams.add(stream.key, stream);
+    this.#byInstance.set(stream.instance, stream);
+    return stream;
+  }
+
+  #keyframe(stream: SenderStream, payload: Buffer, tag: DomainTag, primer: Primer | undefined): Encoded {
+    const whole = pack(payload);
+    let primed: Buffer | undefined;
+    if (primer !== undefined && payload.length < ASYNC_BYTES) {
+      primed = packPrimed(payload, primer.base, whole.body.length - PRIMER_BYTES);
+    }
+    const { body, deflated } = primed === undefined ? whole : { body: primed, deflated: true };
+    return this.#sendWhole(stream, payload, tag, body, deflated, primed === undefined ? undefined : primer);
+  }
+
+  #sendWhole(
+    stream: SenderStream,
+    payload: Buffer,
+    tag: DomainTag,
+    body: Buffer,
+    deflated: boolean,
+    primer: Primer | undefined,
+  ): Encoded {
+    stream.seq++;
+    this.#setBase(stream, payload);
+    const record = this.#whole(RecordKind.Whole, stream, stream.seq, payload, tag, body, deflated, primer);
+    return this.#encoded(record, "keyframe", stream);
+  }
+
+  #whole(
+    kind: RecordKind,
+    stream: SenderStream,
+    seq: number,
+    payload: Buffer,
+    tag: DomainTag,
+    body: Buffer,
+    deflated: boolean,
+    primer: Primer | undefined,
+  ): WireRecord {
+    const fields = this.#fields;
+    fields.kind = kind;
+    fields.keep = true;
+    fields.cumulative = stream.chain;
+    fields.deflated = deflated;
+    fields.domain = tag;
+    fields.instance = stream.instance;
+    fields.seq = seq;
+    fields.streamKey = stream.key % 0x1_0000_0000;
+    fields.primerInstance = primer?.instance ?? 0;
+    fields.primerSeq = primer?.seq ?? 0;
+    fields.length = payload.length;
+    fields.crc = crc32(payload);
+    return encodeRecord(fields, body);
+  }
+
+  #delta(stream: SenderStream, payload: Buffer, hunks: Buffer, tag: DomainTag, primer: Primer | undefined): Encoded {
+    const { body, deflated } = packHunks(hunks);
+    if (body.length > PRIMING_BYTES && primer !== undefined && payload.length < ASYNC_BYTES) {
+      const primed = packPrimed(payload, primer.base, body.length - PRIMER_BYTES);
+      if (primed !== undefined) return this.#sendWhole(stream, payload, tag, primed, true, primer);
+    }
+    stream.seq++;
+    const repin = !stream.chain && hunks.length > REPIN_BYTES && hunks.length > stream.leanest * REPIN_FACTOR;
+    if (hunks.length < stream.leanest) stream.leanest = hunks.length;
+    const fields = this.#fields;
+    fields.kind = RecordKind.Delta;
+    fields.keep = repin || stream.chain;
+    fields.cumulative = stream.chain;
+    fields.deflated = deflated;
+    fields.domain = tag;
+    fields.instance = stream.instance;
+    fields.seq = stream.seq;
+    fields.back = stream.seq - stream.baseSeq;
+    fields.crc = crc32(payload);
+    const record = encodeRecord(fields, body);
+    if (fields.keep) this.#setBase(stream, payload);
+    return this.#encoded(record, "delta", stream);
+  }
+
+  /** The record that was just made of the fields. */
+  #encoded(record: WireRecord, kind: EncodedKind, stream: SenderStream): Encoded {
+    const { instance, seq } = stream;
+    return { record, bytes: recordSize(record), kind, instance, seq, crc: this.#fields.crc };
+  }
+
+  #setBase(stream: SenderStream, payload: Buffer): void {
+    if (!stream.chain && stream.baseSeq > 0) {
+      stream.previous = stream.base;
+      stream.previousSeq = stream.baseSeq;
+      stream.leanest = Number.MAX_SAFE_INTEGER;
+    }
+    stream.base = payload;
+    stream.baseSeq = stream.seq;
+    this.#streams.resize(stream.key, stream, payload.length + (stream.previous?.length ?? 0));
+  }
+
+  #forget(stream: SenderStream): void {
+    this.#streams.delete(stream.key);
+    this.#byInstance.delete(stream.instance);
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * Groups queued frames into the messages of one batch, as far as the order of each domain allows.
+ *
+ * Frames for one side channel travel as one message. A frame may join the open message of its channel only if no later
+ * message of the batch holds a frame whose domain conflicts with its own: else it would overtake that frame. Frames
+ * that go raw are messages of their own.
+ */
+import { conflicts, type DomainTag } from "./domain.js";
+
+/** What gathering must know of a frame; `bytes` is what it adds to its message. */
+export interface Gathered {
+  readonly tag: DomainTag;
+}
+
+export interface BatchMessage<C, F extends Gathered> {
+  readonly channel: C;
+  /** "side": records on the side channel; "raw": one payload on the app's own channel. */
+  readonly kind: "side" | "raw";
+  readonly frames: F[];
+  bytes: number;
+}
+
+export interface BatchLimits {
+  frames: number;
+  bytes: number;
+}
+
+export class Batch<C, F extends Gathered> {
+  readonly messages: BatchMessage<C, F>[] = [];
+  readonly #limits: BatchLimits;
+  #frames = 0;
+  #bytes = 0;
+
+  constructor(limits: BatchLimits) {
+    this.#limits = limits;
+  }
+
+  get frames(): number {
+    return this.#frames;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** True where a frame of that many bytes still fits. The first frame always fits, whatever its size. */
+  hasRoom(bytes: number): boolean {
+    if (this.#frames === 0) return true;
+    return this.#frames < this.#limits.frames && this.#bytes + bytes <= this.#limits.bytes;
+  }
+
+  addSide(channel: C, frame: F, bytes: number): void {
+    this.#frames++;
+    this.#bytes += bytes;
+    const open = this.#openMessage(channel, frame.tag);
+    if (open === undefined) {
+      this.messages.push({ channel, kind: "side", frames: [frame], bytes });
+    } else {
+      open.frames.push(frame);
+      open.bytes += bytes;
+    }
+  }
+
+  addRaw(channel: C, frame: F, bytes: number): void {
+    this.#frames++;
+    this.#bytes += bytes;
+    this.messages.push({ channel, kind: "raw", frames: [frame], bytes });
+  }
+
+  #openMessage(channel: C, tag: DomainTag): BatchMessage<C, F> | undefined {
+    for (let i = this.messages.length - 1; i >= 0; i--) {
+      const message = this.messages[i]!;
+      if (message.kind === "side" && message.channel === channel) return message;
+      for (const frame of message.frames) if (conflicts(frame.tag, tag)) return undefined;
+    }
+    return undefined;
+  }
+}
