@@ -1,0 +1,74 @@
+/**
+ * Compare-and-publish: the script that makes half rolled-out fleets safe.
+ *
+ * A sidecar subscribes to a channel and to its side channel in one command, so equal counts on both prove, within the
+ * script's own atomic moment, that every subscriber can rebuild. Pattern subscribers are in neither count; while there is
+ * one, only an operator's word (a uniform fleet) lets deltas flow.
+ *
+ * ARGV[1]: "1" where the fleet is declared uniform. Then three arguments a message: channel, "s" (records for the side
+ * channel) or "r" (one raw payload for the channel itself), payload.
+ *
+ * Reply: one element a message, in order.
+ *   - side, delivered: the count of subscribers of the channel
+ *   - side, refused: a negative Refusal. Everything after it in the batch is refused as well, so that a frame which
+ *     must now go raw is not overtaken by a later one of its domain
+ *   - raw, delivered: 2 × receivers, plus 1 where a side message would have been possible
+ *   - a string: the server's error for this message, not delivered
+ *
+ * No shebang: `#!lua` adds refusals that PUBLISH itself does not have (out of memory, stale replicas). `redis.pcall`
+ * throughout: an error of one message must not take back the answer for those before it.
+ */
+import { createHash } from "node:crypto";
+
+export const Refusal = { MixedFleet: -1, Patterns: -2, SideDenied: -3, AfterRefusal: -4 } as const;
+
+export const PUBLISH_SCRIPT = `local uniform = ARGV[1] == '1'
+local patterns = 0
+if not uniform then
+  patterns = redis.pcall('PUBSUB', 'NUMPAT')
+  if type(patterns) ~= 'number' then patterns = 1 end
+end
+local out = {}
+local counted, listeners, equal
+local n = 0
+local refused = false
+for i = 2, #ARGV, 3 do
+  local channel, kind, payload = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  n = n + 1
+  if refused then
+    out[n] = -4
+  else
+    local side = '~kf1~' .. channel
+    if channel ~= counted then
+      local counts = redis.pcall('PUBSUB', 'NUMSUB', channel, side)
+      counted, listeners, equal = channel, 0, false
+      if counts.err == nil then
+        listeners = counts[2]
+        equal = uniform or (patterns == 0 and counts[2] == counts[4])
+      end
+    end
+    if kind == 'r' then
+      local heard = redis.pcall('PUBLISH', channel, payload)
+      if type(heard) == 'table' then
+        out[n] = heard.err
+      else
+        out[n] = heard * 2 + (equal and 1 or 0)
+      end
+    elseif equal then
+      local heard = redis.pcall('PUBLISH', side, payload)
+      if type(heard) == 'table' then
+        refused = true
+        out[n] = -3
+      else
+        out[n] = listeners
+      end
+    else
+      refused = true
+      out[n] = patterns > 0 and -2 or -1
+    end
+  end
+end
+return out
+`;
+
+export const PUBLISH_SCRIPT_SHA = createHash("sha1").update(PUBLISH_SCRIPT).digest("hex");

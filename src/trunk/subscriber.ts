@@ -1,0 +1,211 @@
+/**
+ * The trunk's receiving half: one connection that holds every subscription of the pod.
+ *
+ *   upstream ─▶ subscriber ─▶ rebuild ─▶ broker
+ *
+ * A channel and its side channel are always subscribed and unsubscribed in one command: the senders' script counts on
+ * it. The connection first subscribes its own inbox. A new connection takes over only after the old one is closed.
+ */
+import { BufferMap } from "../core/buffer-map.js";
+import type { Log, Meter } from "../core/ports.js";
+import type { Dialer } from "../discovery/dialer.js";
+import { inboxOf } from "../plane/epoch.js";
+import { encodeCommand } from "../resp/encoder.js";
+import { type Reply, ReplyError } from "../resp/reply-decoder.js";
+import { baseOf, globMatch, sideChannel } from "../socketio/channels.js";
+import { Link, type LinkOptions } from "./link.js";
+
+export type SubscriptionKind = "channel" | "pattern";
+
+/** One subscription that somebody in the pod wants, upstream. */
+export interface Upstreamed {
+  readonly kind: SubscriptionKind;
+  readonly name: Buffer;
+  state: "pending" | "confirmed" | "denied";
+  /** Set while state is "denied": the server's error, as it would have answered the app. */
+  error: string;
+}
+
+export interface SubscriberOwner {
+  /** The subscription is held upstream, or refused: see its state. */
+  settled(subscription: Upstreamed): void;
+  /** A message on a channel of an app. `pattern` is null for an exact subscription. */
+  raw(channel: Buffer, payload: Buffer, pattern: Buffer | null): void;
+  /** A message on the side channel of `channel`. */
+  side(channel: Buffer, message: Buffer): void;
+  inbox(message: Buffer): void;
+  up(): void;
+  down(): void;
+}
+
+/** What the next answers belong to, in order; `left` acks are still to come. */
+interface Expected {
+  readonly subscription: Upstreamed | null;
+  readonly verb: "subscribe" | "unsubscribe";
+  left: number;
+}
+
+export class Subscriber {
+  readonly link: Link;
+  /** Counts connections: it numbers our inbox. */
+  connection = 0;
+  readonly #epoch: number;
+  readonly #owner: SubscriberOwner;
+  readonly #log: Log;
+  readonly #channels = new BufferMap<Upstreamed>();
+  readonly #patterns = new BufferMap<Upstreamed>();
+  #expected: Expected[] = [];
+  #outbox: Buffer[] = [];
+
+  constructor(epoch: number, options: LinkOptions, dialer: Dialer, owner: SubscriberOwner, log: Log, meter: Meter) {
+    this.#epoch = epoch;
+    this.#owner = owner;
+    this.#log = log;
+    this.link = new Link(
+      options,
+      dialer,
+      { up: () => this.#up(), down: () => this.#down(), reply: (reply) => this.#reply(reply) },
+      log,
+    );
+    meter.gauge("keyframe_subscriptions", () => this.#count("confirmed"), { state: "confirmed" });
+    meter.gauge("keyframe_subscriptions", () => this.#count("pending"), { state: "pending" });
+  }
+
+  /** Holds a subscription from now on, over reconnections too, until it is dropped. */
+  want(kind: SubscriptionKind, name: Buffer): Upstreamed {
+    const map = this.#mapOf(kind);
+    let subscription = map.get(name);
+    if (subscription !== undefined) return subscription;
+    subscription = { kind, name: Buffer.from(name), state: "pending", error: "" };
+    map.set(subscription.name, subscription);
+    this.#send("subscribe", subscription);
+    return subscription;
+  }
+
+  drop(subscription: Upstreamed): void {
+    if (this.#mapOf(subscription.kind).get(subscription.name) !== subscription) return;
+    this.#mapOf(subscription.kind).delete(subscription.name);
+    if (subscription.state !== "denied") this.#send("unsubscribe", subscription);
+  }
+
+  /** True while something published to the channel reaches this pod. */
+  hears(channel: Buffer): boolean {
+    if (this.link.state !== "up") return false;
+    const exact = this.#channels.get(channel);
+    if (exact !== undefined && exact.state !== "denied") return true;
+    for (const pattern of this.#patterns.values()) {
+      if (pattern.state !== "denied" && globMatch(pattern.name, channel)) return true;
+    }
+    return false;
+  }
+
+  /** How many subscriptions are wanted and not held. */
+  pending(): number {
+    return this.#count("pending");
+  }
+
+  stop(): void {
+    this.link.stop();
+  }
+
+  #up(): void {
+    this.connection++;
+    this.#expected = [];
+    this.#outbox = [];
+    this.#expect(null, "subscribe", 1, ["SUBSCRIBE", inboxOf(this.#epoch, this.connection)]);
+    for (const subscription of this.#all()) {
+      if (subscription.state !== "denied") this.#send("subscribe", subscription);
+    }
+    this.#owner.up();
+  }
+
+  #down(): void {
+    this.#expected = [];
+    this.#outbox = [];
+    for (const subscription of this.#all()) if (subscription.state === "confirmed") subscription.state = "pending";
+    this.#owner.down();
+  }
+
+  #send(verb: "subscribe" | "unsubscribe", subscription: Upstreamed): void {
+    if (this.link.state !== "up") return;
+    const { kind, name } = subscription;
+    const command = `${kind === "pattern" ? "P" : ""}${verb.toUpperCase()}`;
+    this.#expect(subscription, verb, 2, [command, name, sideChannel(name)]);
+  }
+
+  #expect(subscription: Upstreamed | null, verb: Expected["verb"], left: number, command: (string | Buffer)[]): void {
+    this.#expected.push({ subscription, verb, left });
+    // Commands of one turn of the loop leave in one write: thousands of rooms are joined at once after a reconnection.
+    if (this.#outbox.length === 0) setImmediate(() => this.link.write(this.#outbox.splice(0)));
+    this.#outbox.push(...encodeCommand(command));
+  }
+
+  #reply(reply: Reply): void {
+    if (reply instanceof ReplyError) {
+      this.#refused(reply.message);
+      return;
+    }
+    if (!Array.isArray(reply)) return;
+    const [kind, first, second, third] = reply as Buffer[];
+    if (!Buffer.isBuffer(kind)) return;
+    // By length first, then by a letter: no string is made for a message.
+    if (kind.length === 7) this.#message(first!, second!, null);
+    else if (kind.length === 8) this.#message(second!, third!, first!);
+    else if (kind.length > 8) this.#acknowledged();
+  }
+
+  #message(channel: Buffer, payload: Buffer, pattern: Buffer | null): void {
+    // "~": one of ours. Apps have no channels there.
+    if (channel[0] !== 0x7e) {
+      this.#owner.raw(channel, payload, pattern);
+      return;
+    }
+    const base = baseOf(channel);
+    if (base !== null) this.#owner.side(base, payload);
+    else this.#owner.inbox(payload);
+  }
+
+  #acknowledged(): void {
+    const expected = this.#expected[0];
+    if (expected === undefined || --expected.left > 0) return;
+    this.#expected.shift();
+    const { subscription, verb } = expected;
+    if (subscription === null || verb === "unsubscribe") return;
+    if (this.#mapOf(subscription.kind).get(subscription.name) !== subscription) return;
+    subscription.state = "confirmed";
+    this.#owner.settled(subscription);
+  }
+
+  #refused(error: string): void {
+    const expected = this.#expected.shift();
+    const subscription = expected?.subscription;
+    if (subscription === undefined || subscription === null) {
+      this.#log.warn("inbox-denied", { error, consequence: "no keyframe can be asked of this sidecar" });
+      return;
+    }
+    if (expected?.verb === "unsubscribe") return;
+    this.#log.warn("subscription-denied", {
+      channel: subscription.name.toString(),
+      error,
+      consequence: "apps subscribe there themselves",
+    });
+    subscription.state = "denied";
+    subscription.error = error;
+    this.#owner.settled(subscription);
+  }
+
+  #mapOf(kind: SubscriptionKind): BufferMap<Upstreamed> {
+    return kind === "channel" ? this.#channels : this.#patterns;
+  }
+
+  *#all(): IterableIterator<Upstreamed> {
+    yield* this.#channels.values();
+    yield* this.#patterns.values();
+  }
+
+  #count(state: Upstreamed["state"]): number {
+    let count = 0;
+    for (const subscription of this.#all()) if (subscription.state === state) count++;
+    return count;
+  }
+}

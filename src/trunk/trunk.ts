@@ -1,0 +1,219 @@
+/**
+ * The sidecar's own two connections, put together: what is published leaves on one, what the pod hears comes on the
+ * other, and between them stand encoder, echo and rebuilder.
+ */
+import { Broker } from "../broker/broker.js";
+import type { RespLimits } from "../core/limits.js";
+import type { Clock, Log, Meter } from "../core/ports.js";
+import type { Dialer } from "../discovery/dialer.js";
+import { MessageType, typeOf } from "../frame/message.js";
+import { EchoQueue } from "../plane/echo.js";
+import { Encoder } from "../plane/encode.js";
+import type { BatchLimits } from "../plane/gather.js";
+import { Rebuilder } from "../plane/rebuild.js";
+import type { DeliveredKind, RebuildLimits, RebuildSink } from "../plane/rebuild-sink.js";
+import type { StreamLimits } from "../plane/streams.js";
+import { Publisher } from "./publisher.js";
+import type { QueueLimits } from "./queue.js";
+import { Subscriber, type Upstreamed } from "./subscriber.js";
+
+export interface TrunkOptions {
+  epoch: number;
+  uniform: boolean;
+  identity: { username: string | undefined; password: string | undefined; db: number };
+  resp: RespLimits;
+  streams: StreamLimits;
+  rebuild: RebuildLimits;
+  batch: BatchLimits;
+  queue: QueueLimits;
+  windowMs: number;
+}
+
+/** Holds, questions and queue waits are looked after this often. */
+const TICK_MS = 50;
+const SWEEP_MS = 1_000;
+const PING_MS = 5_000;
+/** Our own frames wait for their echo at most in this many bytes. */
+const ECHO_BYTES = 64 * 1024 * 1024;
+
+export class Trunk {
+  readonly publisher: Publisher;
+  readonly subscriber: Subscriber;
+  readonly broker: Broker<Upstreamed>;
+  readonly #rebuilder: Rebuilder;
+  readonly #encoder: Encoder;
+  readonly #clock: Clock;
+  readonly #timers: NodeJS.Timeout[] = [];
+
+  constructor(options: TrunkOptions, dialer: Dialer, clock: Clock, log: Log, meter: Meter) {
+    this.#clock = clock;
+    const lost = meter.counter("keyframe_undelivered_frames_total", { reason: "echo_lost" });
+    const echo = new EchoQueue(ECHO_BYTES, (frames) => lost.inc(frames));
+    const evictions = (side: string) => ({
+      idle: meter.counter("keyframe_stream_evictions_total", { side, reason: "idle" }),
+      count: meter.counter("keyframe_stream_evictions_total", { side, reason: "count" }),
+      bytes: meter.counter("keyframe_stream_evictions_total", { side, reason: "bytes" }),
+    });
+    const forgotten = evictions("sender");
+    this.#encoder = new Encoder(options.streams, (reason) => forgotten[reason].inc());
+
+    this.#rebuilder = new Rebuilder(
+      options.epoch,
+      options.rebuild,
+      clock,
+      echo,
+      this.#sink(log, meter, evictions("receiver")),
+    );
+    const link = (name: string) => ({
+      name,
+      ...options.identity,
+      limits: options.resp,
+      pingMs: PING_MS,
+      reconnects: meter.counter("keyframe_upstream_reconnects_total", { connection: name }),
+    });
+    const received = meter.counter("keyframe_wire_bytes_total", { direction: "received" });
+    this.subscriber = new Subscriber(
+      options.epoch,
+      link("subscriber"),
+      dialer,
+      {
+        settled: (subscription) => this.broker.settled(subscription),
+        raw: (channel, payload, pattern) => {
+          received.inc(payload.length);
+          this.#rebuilder.raw(channel, payload, pattern ?? "exact");
+        },
+        side: (channel, message) => {
+          received.inc(message.length);
+          this.#rebuilder.message(channel, message);
+        },
+        inbox: (message) => this.#inbox(message),
+        up: () => {},
+        // What was published while nobody listened here will not come back.
+        down: () => lost.inc(echo.clear()),
+      },
+      log,
+      meter,
+    );
+    this.broker = new Broker<Upstreamed>(this.subscriber, meter);
+    this.publisher = new Publisher(
+      {
+        epoch: options.epoch,
+        uniform: options.uniform,
+        batch: options.batch,
+        queue: options.queue,
+        windowMs: options.windowMs,
+        askMs: options.rebuild.askMs,
+        link: link("publisher"),
+      },
+      dialer,
+      this.#encoder,
+      echo,
+      this.subscriber,
+      clock,
+      log,
+      meter,
+    );
+    this.#gauges(meter);
+  }
+
+  start(): void {
+    this.publisher.link.start();
+    this.subscriber.link.start();
+    this.#timers.push(
+      setInterval(() => {
+        this.#rebuilder.tick();
+        this.publisher.tick();
+      }, TICK_MS),
+      setInterval(() => {
+        this.#rebuilder.sweep();
+        this.#encoder.sweep(this.#clock.now());
+      }, SWEEP_MS),
+    );
+  }
+
+  /** What keeps the pod from being ready; empty when nothing does. */
+  troubles(): string[] {
+    const troubles: string[] = [];
+    for (const { link, name } of [
+      { link: this.publisher.link, name: "publisher" },
+      { link: this.subscriber.link, name: "subscriber" },
+    ]) {
+      if (link.state !== "up") troubles.push(`${name}: ${link.trouble}`);
+    }
+    const pending = this.subscriber.pending();
+    if (pending > 0) troubles.push(`${pending} subscriptions are not held upstream`);
+    return troubles;
+  }
+
+  /** Sends what is queued; resolves when the server has answered it, or after `timeoutMs`. */
+  async flush(timeoutMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.publisher.queue.whenFlushed(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  stop(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.publisher.stop();
+    this.subscriber.stop();
+  }
+
+  /** Our inbox hears questions from receivers, and from senders that an instance we asked for is gone. */
+  #inbox(message: Buffer): void {
+    if (typeOf(message) === MessageType.Frames) this.#rebuilder.message(Buffer.alloc(0), message);
+    else this.publisher.control.inbox(message);
+  }
+
+  #sink(log: Log, meter: Meter, evicted: Record<"idle" | "count" | "bytes", { inc(by?: number): void }>): RebuildSink {
+    const delivered = (kind: DeliveredKind) => meter.counter("keyframe_frames_total", { direction: "out", kind });
+    const frames = {
+      keyframe: delivered("keyframe"),
+      delta: delivered("delta"),
+      raw: delivered("raw"),
+    };
+    const repeats = meter.counter("keyframe_repeats_dropped_total");
+    const repairs = meter.counter("keyframe_repairs_total", { direction: "received" });
+    return {
+      deliver: (channel, payload, kind, route) => {
+        frames[kind].inc();
+        this.broker.deliver(channel, payload, route);
+      },
+      ask: (epoch, connection, instance, seq) => this.publisher.control.ask(epoch, connection, instance, seq),
+      resync: (reason) => meter.counter("keyframe_resyncs_total", { reason }).inc(),
+      undelivered: (reason, count) => meter.counter("keyframe_undelivered_frames_total", { reason }).inc(count),
+      repeat: () => repeats.inc(),
+      made: (instance, seq) => this.#encoder.made(instance, seq),
+      impostor: () => {
+        log.error("epoch-collision", { consequence: "the process ends; started again, it draws another epoch" });
+        // Not from here: the connection would take it for an unreadable reply and dial again.
+        setImmediate(() => {
+          throw new Error("another sidecar sends under our epoch");
+        });
+      },
+      repaired: () => repairs.inc(),
+      evicted: (reason) => evicted[reason].inc(),
+    };
+  }
+
+  #gauges(meter: Meter): void {
+    const { publisher, subscriber } = this;
+    meter.gauge("keyframe_streams", () => this.#encoder.streams, { side: "sender" });
+    meter.gauge("keyframe_streams", () => this.#rebuilder.streams, { side: "receiver" });
+    meter.gauge("keyframe_stream_bytes", () => this.#encoder.bytes, { side: "sender" });
+    meter.gauge("keyframe_stream_bytes", () => this.#rebuilder.streamBytes, { side: "receiver" });
+    meter.gauge("keyframe_held_frames", () => this.#rebuilder.heldFrames);
+    meter.gauge("keyframe_held_bytes", () => this.#rebuilder.heldBytes);
+    meter.gauge("keyframe_queue_frames", () => publisher.queue.length);
+    meter.gauge("keyframe_queue_bytes", () => publisher.queue.bytes);
+    meter.gauge("keyframe_upstream_connected", () => Number(publisher.link.state === "up"), {
+      connection: "publisher",
+    });
+    meter.gauge("keyframe_upstream_connected", () => Number(subscriber.link.state === "up"), {
+      connection: "subscriber",
+    });
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * What the server said about a batch, and what follows from it for each frame: answered, sent again another way, or lost
+ * and counted.
+ */
+import type { Counter, Histogram, Log, Meter } from "../core/ports.js";
+import type { EchoQueue } from "../plane/echo.js";
+import { type Reply, ReplyError } from "../resp/reply-decoder.js";
+import type { OutboundChannel, OutboundFrame } from "./outbound.js";
+import { settleFrame } from "./queue.js";
+import { Refusal } from "./script.js";
+
+/** One message of the batch in flight. Without frames: a repair. */
+export interface SentMessage {
+  readonly channel: OutboundChannel;
+  readonly kind: "side" | "raw";
+  readonly frames: readonly OutboundFrame[];
+  readonly payload: Buffer;
+}
+
+/** A plain PUBLISH's answer as the script would report it; of a raw frame, without word of whether a side message would do. */
+export function statusOf(message: SentMessage, reply: Reply): Reply {
+  if (message.kind === "raw") return reply instanceof ReplyError ? reply.message : Number(reply) * 2;
+  return reply instanceof ReplyError ? Refusal.SideDenied : Number(reply);
+}
+
+/** A raw channel is looked at again this often, to find that by now everybody can rebuild. */
+const COMPARE_MS = 10;
+
+/**
+ * Whether a batch must be sent through the script. Raw frames alone need no comparison, but now and then on channels
+ * that are raw because somebody could not rebuild.
+ */
+export function needsComparison(sent: readonly SentMessage[], now: number): boolean {
+  let needed = false;
+  for (const { channel, kind } of sent) {
+    if (kind === "side") return true;
+    if (channel.mode !== "side" && now - channel.comparedAt >= COMPARE_MS) {
+      channel.comparedAt = now;
+      needed = true;
+    }
+  }
+  return needed;
+}
+
+export type LossReason = "superseded" | "queue_timeout" | "upstream_lost" | "denied" | "echo_lost";
+const LOSSES: readonly LossReason[] = ["superseded", "queue_timeout", "upstream_lost", "denied", "echo_lost"];
+const KINDS = ["keyframe", "delta", "raw"] as const;
+
+export class Verdicts {
+  readonly #echo: EchoQueue;
+  readonly #log: Log;
+  readonly #losses = new Map<LossReason, Counter>();
+  readonly #frames: Record<(typeof KINDS)[number], Counter>;
+  readonly #wire: Counter;
+  readonly #mixed: Counter;
+  readonly #patterns: Counter;
+  readonly #denied: Counter;
+  readonly #wait: Histogram;
+
+  constructor(echo: EchoQueue, log: Log, meter: Meter) {
+    this.#echo = echo;
+    this.#log = log;
+    for (const reason of LOSSES)
+      this.#losses.set(reason, meter.counter("keyframe_undelivered_frames_total", { reason }));
+    const frames = (kind: string) => meter.counter("keyframe_frames_total", { direction: "in", kind });
+    this.#frames = { keyframe: frames("keyframe"), delta: frames("delta"), raw: frames("raw") };
+    this.#wire = meter.counter("keyframe_wire_bytes_total", { direction: "sent" });
+    this.#mixed = meter.counter("keyframe_refused_batches_total", { reason: "mixed_fleet" });
+    this.#patterns = meter.counter("keyframe_refused_batches_total", { reason: "patterns" });
+    this.#denied = meter.counter("keyframe_refused_batches_total", { reason: "script_denied" });
+    this.#wait = meter.histogram("keyframe_publish_wait_seconds");
+  }
+
+  lost(reason: LossReason, frames: number): void {
+    this.#losses.get(reason)!.inc(frames);
+  }
+
+  /** @returns the frames that must be sent again */
+  settle(sent: readonly SentMessage[], statuses: readonly Reply[], now: number): OutboundFrame[] {
+    const again: OutboundFrame[] = [];
+    for (let i = 0; i < sent.length; i++) {
+      const message = sent[i]!;
+      const status = statuses[i];
+      if (typeof status !== "number") this.#denyChannel(message, String(status ?? "no answer"));
+      else if (status < 0) this.#refused(message, status, again);
+      else if (message.kind === "raw") this.#settleRaw(message, status, now);
+      else this.#settleSide(message, status, now);
+    }
+    return again;
+  }
+
+  /** The connection broke with the batch unanswered. @returns the frames to send again, on the side channel only */
+  unanswered(sent: readonly SentMessage[], reason: string): OutboundFrame[] {
+    const again: OutboundFrame[] = [];
+    for (const { kind, frames } of sent) {
+      for (const frame of frames) {
+        if (kind === "side") {
+          // It may have been delivered: the same record under the same sequence is a repeat to whoever has it.
+          frame.doubtful = true;
+          again.push(frame);
+        } else if (!settleFrame(frame, { kind: "failed", error: `keyframe: upstream connection lost (${reason})` })) {
+          this.lost("upstream_lost", 1);
+        }
+      }
+    }
+    return again;
+  }
+
+  /** The script may not be run: all of the batch goes raw. */
+  scriptDenied(sent: readonly SentMessage[]): void {
+    this.#denied.inc();
+    for (const { channel, frames } of sent) {
+      channel.generation++;
+      for (const frame of frames) this.#toRaw(frame);
+    }
+  }
+
+  #settleSide(message: SentMessage, listeners: number, now: number): void {
+    const { channel, frames, payload } = message;
+    channel.mode = "side";
+    channel.listeners = listeners;
+    this.#wire.inc(payload.length);
+    for (const frame of frames) {
+      this.#frames[frame.encoded!.kind].inc();
+      this.#wait.observe((now - frame.at) / 1000);
+      settleFrame(frame, { kind: "sent", listeners });
+    }
+  }
+
+  #settleRaw(message: SentMessage, status: number, now: number): void {
+    const { channel, frames, payload } = message;
+    const sideWouldDo = (status & 1) === 1;
+    channel.listeners = status >> 1;
+    if (channel.mode !== "side") {
+      if (sideWouldDo && !channel.sideDenied) {
+        this.#log.info("channel-deltas", { channel: channel.name.toString() });
+        channel.mode = "side";
+      } else {
+        channel.mode = "raw";
+      }
+    }
+    this.#wire.inc(payload.length);
+    for (const frame of frames) {
+      this.#frames.raw.inc();
+      this.#wait.observe((now - frame.at) / 1000);
+      settleFrame(frame, { kind: "sent", listeners: channel.listeners });
+    }
+  }
+
+  #refused(message: SentMessage, status: number, again: OutboundFrame[]): void {
+    const { channel, frames } = message;
+    if (status === Refusal.AfterRefusal) {
+      again.push(...frames);
+      return;
+    }
+    if (status === Refusal.SideDenied) channel.sideDenied = true;
+    if (channel.mode !== "raw") {
+      const reason =
+        status === Refusal.Patterns ? "patterns" : status === Refusal.SideDenied ? "side_denied" : "mixed_fleet";
+      this.#log.info("channel-raw", { channel: channel.name.toString(), reason });
+    }
+    channel.mode = "raw";
+    // Nobody holds these frames as bases: what follows the raw phase begins anew.
+    channel.generation++;
+    (status === Refusal.Patterns ? this.#patterns : this.#mixed).inc();
+    for (const frame of frames) {
+      if (frame.doubtful) {
+        this.#forgetEcho(frame);
+        // It may have been delivered before the connection broke: raw, it could arrive twice.
+        if (!settleFrame(frame, { kind: "failed", error: "keyframe: upstream connection lost" }))
+          this.lost("upstream_lost", 1);
+        continue;
+      }
+      this.#toRaw(frame);
+      again.push(frame);
+    }
+  }
+
+  #denyChannel(message: SentMessage, error: string): void {
+    const { channel, frames } = message;
+    if (frames.length === 0) return;
+    this.#log.warn("channel-denied", {
+      channel: channel.name.toString(),
+      error,
+      consequence: "apps publish there themselves",
+    });
+    channel.mode = "denied";
+    channel.generation++;
+    for (const frame of frames) {
+      this.#forgetEcho(frame);
+      if (!settleFrame(frame, { kind: "denied" })) this.lost("denied", 1);
+    }
+  }
+
+  #toRaw(frame: OutboundFrame): void {
+    this.#forgetEcho(frame);
+    frame.raw = true;
+    frame.encoded = undefined;
+  }
+
+  #forgetEcho(frame: OutboundFrame): void {
+    if (frame.echo !== undefined) this.#echo.forget(frame.echo);
+    frame.echo = undefined;
+  }
+}
