@@ -1,0 +1,7 @@
+/** The list of commands, in the order in which `--help` shows them. A new one is a file of its own and a line here. */
+import type { Command } from "./command.js";
+import { config } from "./commands/config.js";
+import { healthcheck } from "./commands/healthcheck.js";
+import { sidecar } from "./commands/sidecar.js";
+
+export const commands: readonly Command[] = [sidecar, config, healthcheck];

@@ -1,0 +1,269 @@
+/**
+ * The one table of settings. The parse, `--help`, `keyframe config`, the suggestions for unknown names and the
+ * reference in the documentation are all made from it. A setting `flush-window` is the variable
+ * KEYFRAME_FLUSH_WINDOW and the flag --flush-window; a flag wins over a variable, a variable over the default.
+ */
+import { fleetModes, frameModes, logLevels } from "./types.js";
+import { upstreamUrl } from "./upstream.js";
+import {
+  address,
+  channelList,
+  choice,
+  count,
+  duration,
+  filePath,
+  type Kind,
+  plainText,
+  secretText,
+  size,
+} from "./values.js";
+
+export const groups = ["addresses", "upstream", "frames", "streams", "limits", "time limits", "log"] as const;
+export type Group = (typeof groups)[number];
+
+export interface Setting<T = unknown> {
+  readonly name: string;
+  readonly env: string;
+  /** Undefined for secrets: a process list shows flags. */
+  readonly flag: string | undefined;
+  readonly group: Group;
+  readonly kind: Kind<T>;
+  /** As the operator would write it; undefined where nothing is a sensible default. */
+  readonly default: string | undefined;
+  readonly example: string;
+  readonly doc: string;
+  /** The command line reads the named file and hands its content to the parse. */
+  readonly readsFile: boolean;
+}
+
+interface Row<T> {
+  readonly default?: string;
+  readonly example?: string;
+  readonly doc: string;
+  readonly readsFile?: boolean;
+  readonly kind: Kind<T>;
+}
+
+export const ENV_PREFIX = "KEYFRAME_";
+
+function setting<T>(name: string, group: Group, row: Row<T>): Setting<T> {
+  const example = row.example ?? row.default;
+  if (example === undefined) throw new Error(`setting ${name} has neither an example nor a default`);
+  return {
+    name,
+    env: ENV_PREFIX + name.replaceAll("-", "_").toUpperCase(),
+    flag: row.kind.secret ? undefined : `--${name}`,
+    group,
+    kind: row.kind,
+    default: row.default,
+    example,
+    doc: row.doc,
+    readsFile: row.readsFile ?? false,
+  };
+}
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+export const table = {
+  listen: setting("listen", "addresses", {
+    kind: address("127.0.0.1:6380"),
+    default: "127.0.0.1:6380",
+    doc: "Where the app connects, as it would to Redis. Whoever reaches this address reaches the upstream.",
+  }),
+  admin: setting("admin", "addresses", {
+    kind: address("127.0.0.1:9465"),
+    default: "127.0.0.1:9465",
+    example: "0.0.0.0:9465",
+    doc: "Where /healthz, /readyz and /metrics are served; no credentials are. Probes and scrapes from outside the pod need 0.0.0.0 or [::].",
+  }),
+
+  upstream: setting("upstream", "upstream", {
+    kind: upstreamUrl,
+    example: "redis+sentinel://app:secret@sentinel-0:26379,sentinel-1:26379/0/mymaster",
+    doc: "The Redis or Valkey behind the sidecar: redis://, rediss:// (TLS), redis+sentinel:// or rediss+sentinel://. Credentials are percent-encoded.",
+  }),
+  upstreamUsername: setting("upstream-username", "upstream", {
+    kind: plainText,
+    example: "app",
+    doc: "User of the sidecar's own connections, if the URL names none.",
+  }),
+  upstreamPassword: setting("upstream-password", "upstream", {
+    kind: secretText,
+    example: "secret",
+    doc: "Password of the sidecar's own connections, if the URL has none. Taken as it is, not percent-encoded.",
+  }),
+  upstreamPasswordFile: setting("upstream-password-file", "upstream", {
+    kind: filePath,
+    example: "/run/secrets/keyframe/password",
+    readsFile: true,
+    doc: "File that holds that password, such as a mounted Secret. One line break at its end is dropped.",
+  }),
+  upstreamCa: setting("upstream-ca", "upstream", {
+    kind: filePath,
+    example: "/etc/keyframe/ca.pem",
+    readsFile: true,
+    doc: "PEM file of the authorities to trust for the upstream's certificate, in place of the system's.",
+  }),
+  upstreamServerName: setting("upstream-server-name", "upstream", {
+    kind: plainText,
+    example: "valkey.data.svc",
+    doc: "Name the upstream's certificate must carry, where it is not the host that is dialled.",
+  }),
+  sentinelUsername: setting("sentinel-username", "upstream", {
+    kind: plainText,
+    example: "sentinel",
+    doc: "User for the sentinels themselves. The URL's credentials are for the servers behind them.",
+  }),
+  sentinelPassword: setting("sentinel-password", "upstream", {
+    kind: secretText,
+    example: "secret",
+    doc: "Password for the sentinels themselves.",
+  }),
+  sentinelPasswordFile: setting("sentinel-password-file", "upstream", {
+    kind: filePath,
+    example: "/run/secrets/keyframe/sentinel-password",
+    readsFile: true,
+    doc: "File that holds the password for the sentinels.",
+  }),
+
+  frames: setting("frames", "frames", {
+    kind: choice(frameModes),
+    default: "auto",
+    doc: "auto sends deltas where every subscriber can rebuild them; off passes everything through unchanged.",
+  }),
+  fleet: setting("fleet", "frames", {
+    kind: choice(fleetModes),
+    default: "auto",
+    doc: "uniform declares that every subscriber of the channels has a sidecar. Needed for deltas where apps subscribe by pattern or scripts are denied; with it, a pod without a sidecar misses frames.",
+  }),
+  channels: setting("channels", "frames", {
+    kind: channelList,
+    default: "socketio,socketio#*,socket.io#*",
+    doc: "Channels that carry frames: exact names, or prefixes with a star at the end.",
+  }),
+  flushWindowMs: setting("flush-window", "frames", {
+    kind: duration(0, SECOND),
+    default: "5ms",
+    doc: "Longest time for which a busy sidecar gathers frames into one batch. A quiet one sends at once.",
+  }),
+  batchFrames: setting("batch-frames", "frames", {
+    kind: count(1, 64),
+    default: "64",
+    doc: "Most frames in one batch.",
+  }),
+  batchBytes: setting("batch-bytes", "frames", {
+    kind: size(KiB, 128 * KiB),
+    default: "128KiB",
+    doc: "Most bytes in one batch. The server answers nobody else while it hands a batch to the subscribers.",
+  }),
+  queueBytes: setting("queue-bytes", "frames", {
+    kind: size(64 * KiB, 4 * GiB),
+    default: "16MiB",
+    doc: "Most bytes of frames that wait to be sent. Beyond it, the app waits for the answer to its PUBLISH.",
+  }),
+  queueWaitMs: setting("queue-wait", "frames", {
+    kind: duration(100, 5 * MINUTE),
+    default: "10s",
+    doc: "Longest wait of a PUBLISH for room in the queue or for the upstream, before it is answered with an error.",
+  }),
+
+  streams: setting("streams", "streams", {
+    kind: count(1, 1_000_000),
+    default: "10000",
+    doc: "Most growing messages remembered, as a sender and as a receiver each.",
+  }),
+  streamIdleMs: setting("stream-idle", "streams", {
+    kind: duration(SECOND, 24 * HOUR),
+    default: "2m",
+    doc: "A message that has not grown for this long is forgotten; its next frame goes whole.",
+  }),
+  streamBytes: setting("stream-bytes", "streams", {
+    kind: size(MiB, 16 * GiB),
+    default: "64MiB",
+    doc: "Most bytes of remembered frames, as a sender and as a receiver each.",
+  }),
+  holdMs: setting("hold", "streams", {
+    kind: duration(10, MINUTE),
+    default: "1s",
+    doc: "Longest wait for a keyframe. Frames that cannot be rebuilt by then are counted and left out.",
+  }),
+  holdBytes: setting("hold-bytes", "streams", {
+    kind: size(64 * KiB, 4 * GiB),
+    default: "16MiB",
+    doc: "Most bytes of frames that wait for a keyframe.",
+  }),
+  nackWindowMs: setting("nack-window", "streams", {
+    kind: duration(1, 10 * SECOND),
+    default: "50ms",
+    doc: "Requests for keyframes to one sender are gathered for this long.",
+  }),
+
+  maxConnections: setting("max-connections", "limits", {
+    kind: count(1, 1_000_000),
+    default: "10000",
+    doc: "Most connections of apps. One more is answered with an error and closed.",
+  }),
+  maxBulkBytes: setting("max-bulk-bytes", "limits", {
+    kind: size(MiB, 512 * MiB),
+    default: "64MiB",
+    doc: "Longest single argument or bulk reply.",
+  }),
+  maxDepth: setting("max-depth", "limits", {
+    kind: count(4, 1024),
+    default: "32",
+    doc: "Deepest nesting of a reply.",
+  }),
+  maxArgs: setting("max-args", "limits", {
+    kind: count(16, 16_777_216),
+    default: "1048576",
+    doc: "Most arguments of a command, and most elements of one array in a reply.",
+  }),
+  subscriberBufferBytes: setting("subscriber-buffer-bytes", "limits", {
+    kind: size(MiB, 4 * GiB),
+    default: "32MiB",
+    doc: "A subscriber that has this much unread is disconnected, as Redis does it.",
+  }),
+  pauseBytes: setting("pause-bytes", "limits", {
+    kind: size(16 * KiB, GiB),
+    default: "1MiB",
+    doc: "Unsent bytes at which a connection is no longer read until its other side has caught up.",
+  }),
+
+  requestTimeoutMs: setting("request-timeout", "time limits", {
+    kind: duration(SECOND, HOUR),
+    default: "1m",
+    doc: "A connection that is silent for this long in the middle of a command is closed.",
+  }),
+  dialTimeoutMs: setting("dial-timeout", "time limits", {
+    kind: duration(100, MINUTE),
+    default: "5s",
+    doc: "Longest wait for a connection to the upstream.",
+  }),
+  halfCloseMs: setting("half-close", "time limits", {
+    kind: duration(100, 5 * MINUTE),
+    default: "5s",
+    doc: "When one side has ended a connection, the other has this long to finish.",
+  }),
+  drainTimeoutMs: setting("drain-timeout", "time limits", {
+    kind: duration(0, HOUR),
+    default: "10s",
+    doc: "After SIGTERM, running commands and queued frames have this long. Keep it below the pod's grace period.",
+  }),
+
+  logLevel: setting("log-level", "log", {
+    kind: choice(logLevels),
+    default: "info",
+    doc: "Least severe log lines to write.",
+  }),
+};
+
+export type Table = typeof table;
+export type SettingKey = keyof Table;
+export type ValueOf<K extends SettingKey> = Table[K] extends Setting<infer T> ? T : never;
+
+export const settings: readonly Setting[] = Object.values(table) as readonly Setting[];
