@@ -138,9 +138,11 @@ export class OwnRequests {
     const decoder = this.#decoder;
     let name = decoder.arg(0).toString("latin1").toLowerCase();
     if (decoder.command === Command.Client && decoder.argc > 1) name += `|${word(decoder, 1)}`;
+    // A refused EXEC ends its transaction, and the server says so, whether there was one or not.
+    const code = decoder.command === Command.Exec ? "EXECABORT Transaction discarded because of:" : "ERR";
     this.#session.reply(
       errorReply(
-        `ERR Can't execute '${name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`,
+        `${code} Can't execute '${name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`,
       ),
     );
     return true;
