@@ -62,6 +62,8 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
       batch: { frames: config.batchFrames, bytes: config.batchBytes },
       queue: { bytes: config.queueBytes, waitMs: config.queueWaitMs },
       windowMs: config.flushWindowMs,
+      canaryMs: config.canaryMs,
+      canaryTimeoutMs: config.canaryTimeoutMs,
     },
     dialer,
     clock,

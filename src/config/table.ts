@@ -244,6 +244,16 @@ export const table = {
     default: "5s",
     doc: "Longest wait for a connection to the upstream.",
   }),
+  canaryMs: setting("canary", "time limits", {
+    kind: duration(50, 5 * MINUTE),
+    default: "2s",
+    doc: "Interval of the sidecar's canaries: messages to itself through the upstream, which prove that it hears.",
+  }),
+  canaryTimeoutMs: setting("canary-timeout", "time limits", {
+    kind: duration(50, 5 * MINUTE),
+    default: "5s",
+    doc: "A canary that has not come back by then means deafness: not ready, and both connections are made anew.",
+  }),
   halfCloseMs: setting("half-close", "time limits", {
     kind: duration(100, 5 * MINUTE),
     default: "5s",

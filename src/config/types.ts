@@ -69,6 +69,8 @@ export interface Config {
   readonly pauseBytes: number;
   readonly dialTimeoutMs: number;
   readonly drainTimeoutMs: number;
+  readonly canaryMs: number;
+  readonly canaryTimeoutMs: number;
   readonly halfCloseMs: number;
   readonly logLevel: LogLevel;
 }

@@ -77,6 +77,11 @@ export class Dialer {
     });
   }
 
+  /** Somebody has reason to believe that the upstream's address is another one now. */
+  suspect(_reason: string): void {
+    this.#resolver.invalidate();
+  }
+
   close(): void {
     this.#resolver.close();
   }

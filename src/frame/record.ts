@@ -16,7 +16,7 @@ export const RecordKind = {
   Whole: 0,
   /** A frame as hunks against an earlier one of the same instance. */
   Delta: 1,
-  /** A base sent again, whole. Not a new frame: never delivered for its own sake. */
+  /** A frame sent again, whole: a base that somebody lacks, or the newest frame for those who were deaf. */
   Repair: 2,
   /** The instance that a NACK named is unknown to its sender: nothing more will come of it. Ends after seq. */
   Gone: 3,
@@ -26,9 +26,10 @@ export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 const KIND_MASK = 0x03;
 const KEEP = 0x04;
 const DEFLATED = 0x08;
-/** On deltas: the base is the record before. On whole frames: deflated with a primer. */
+/** On deltas: the base is the record before. On whole frames: deflated with a primer. On repairs: the newest frame. */
 const CHAIN = 0x10;
 const PRIMED = 0x10;
+const NEWEST = 0x10;
 const KEYED = 0x20;
 const CUMULATIVE = 0x40;
 /** The message ends with this record's body: its length need not be said. */
@@ -38,7 +39,7 @@ const LAST = 0x80;
 const ALLOWED: readonly number[] = [
   KEEP | DEFLATED | PRIMED | KEYED | CUMULATIVE,
   KEEP | DEFLATED | CHAIN | CUMULATIVE,
-  KEEP | DEFLATED | KEYED | CUMULATIVE,
+  KEEP | DEFLATED | NEWEST | KEYED | CUMULATIVE,
   0,
 ];
 
@@ -64,6 +65,8 @@ export interface RecordFields {
   /** Whole: the instance whose base primed the deflater, 0 for none; and that base's sequence. */
   primerInstance: number;
   primerSeq: number;
+  /** Repair: it is the instance's newest frame, and nothing that it could overtake has been sent since. */
+  newest: boolean;
   /** Whole and repair: length of the result, bytes. A delta's follows from its hunks. */
   length: number;
   /** CRC-32 of the result. */
@@ -107,6 +110,7 @@ export function encodeRecord(fields: RecordFields, body: Buffer): WireRecord {
     if (chain) flags |= CHAIN;
     if (keyed) flags |= KEYED;
     if (primed) flags |= PRIMED;
+    if (kind === RecordKind.Repair && fields.newest) flags |= NEWEST;
   }
   head[0] = flags;
   head[1] = fields.domain;
@@ -183,6 +187,7 @@ export class MessageReader implements MessageHead {
   streamKey = -1;
   primerInstance = 0;
   primerSeq = 0;
+  newest = false;
   length = 0;
   crc = 0;
   bodyStart = 0;
@@ -268,6 +273,7 @@ export class MessageReader implements MessageHead {
     this.streamKey = -1;
     this.primerInstance = 0;
     this.primerSeq = 0;
+    this.newest = false;
     this.length = 0;
     this.crc = 0;
     this.bodyStart = reader.at;
@@ -280,7 +286,8 @@ export class MessageReader implements MessageHead {
       this.back = back;
     } else {
       if ((flags & KEYED) !== 0) this.streamKey = reader.u32();
-      if ((flags & PRIMED) !== 0) {
+      if (kind === RecordKind.Repair) this.newest = (flags & NEWEST) !== 0;
+      else if ((flags & PRIMED) !== 0) {
         this.primerInstance = reader.varint();
         this.primerSeq = reader.varint();
         if (this.primerInstance === 0 || !this.deflated) throw new FrameError("a frame primed by nothing");

@@ -65,7 +65,7 @@ export const catalog = {
   }),
   keyframe_repeats_dropped_total: counter("Records that had arrived before and were dropped."),
   keyframe_refused_batches_total: counter("Batches that went raw because not every subscriber is known to rebuild.", {
-    reason: ["mixed_fleet", "patterns", "script_denied"],
+    reason: ["mixed_fleet", "patterns", "script_denied", "unreachable"],
   }),
   keyframe_unnamed_frames_total: counter("Frames on a frame channel that no dialect could name; they go raw.", {
     reason: ["dialect"],
@@ -90,6 +90,13 @@ export const catalog = {
   keyframe_upstream_reconnects_total: counter("Times that connection of the sidecar's own was made again.", {
     connection: ["publisher", "subscriber"],
   }),
+  keyframe_canary_age_seconds: gauge("Time since the sidecar last heard its own canary through the server."),
+  keyframe_canary_failures_total: counter(
+    "Canaries that did not come back as they should; the connections were made anew.",
+    {
+      reason: ["unheard", "unsubscribed", "demoted"],
+    },
+  ),
   keyframe_subscriptions: gauge("Upstream subscriptions that apps rely on.", { state: ["confirmed", "pending"] }),
   keyframe_ready: gauge("1 while /readyz says ready."),
   keyframe_connections: gauge("Connections of apps."),

@@ -3,14 +3,19 @@
  * local apps hear it; the payload itself is taken from here, so that nothing of our own is ever decoded.
  */
 
+import type { DomainTag } from "./domain.js";
+
 export interface Sent {
+  /** The app's channel. */
+  readonly channel: Buffer;
+  readonly tag: DomainTag;
   readonly instance: number;
   readonly seq: number;
   /** CRC-32 of the payload. */
   readonly crc: number;
   /** Undefined once it has come back, or is known never to. */
   payload: Buffer | undefined;
-  /** It has come back: should the batch be sent again, its second coming is a repeat. */
+  /** It has come back, or apps here got it otherwise: should the batch be sent again, its second coming is a repeat. */
   heard: boolean;
 }
 
@@ -38,8 +43,8 @@ export class EchoQueue {
   }
 
   /** Notes a frame that is being sent. Call it in the order in which records go out. */
-  add(instance: number, seq: number, payload: Buffer, crc: number): Sent {
-    const sent: Sent = { instance, seq, crc, payload, heard: false };
+  add(channel: Buffer, tag: DomainTag, instance: number, seq: number, payload: Buffer, crc: number): Sent {
+    const sent: Sent = { channel, tag, instance, seq, crc, payload, heard: false };
     this.#sent.push(sent);
     this.#bytes += payload.length;
     this.#frames++;
@@ -78,15 +83,23 @@ export class EchoQueue {
     while (this.#head < this.#sent.length && this.#sent[this.#head]!.payload === undefined) this.#dropFirst();
   }
 
-  /** Gives up everything: the subscriber was away, and what it missed will not come back. Returns how many. */
-  clear(): number {
-    const lost = this.#frames;
-    for (let i = this.#head; i < this.#sent.length; i++) this.#sent[i]!.payload = undefined;
+  /**
+   * Takes everything that has not come back, in the order of sending: the subscriber was away, and what it missed will not
+   * come back. Should one of them come after all, it is a repeat.
+   */
+  drain(deliver: (sent: Sent, payload: Buffer) => void): void {
+    const sent = this.#sent.slice(this.#head);
     this.#sent = [];
     this.#head = 0;
     this.#bytes = 0;
     this.#frames = 0;
-    return lost;
+    for (const one of sent) {
+      const payload = one.payload;
+      if (payload === undefined) continue;
+      one.payload = undefined;
+      one.heard = true;
+      deliver(one, payload);
+    }
   }
 
   #find(instance: number, seq: number): number {

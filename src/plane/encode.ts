@@ -11,33 +11,9 @@ import { crc32 } from "../frame/checksum.js";
 import { encodeRecord, type RecordFields, RecordKind, recordSize, type WireRecord } from "../frame/record.js";
 import { diff } from "../frame/splice.js";
 import { ASYNC_BYTES, packHunks, packPrimed, packWhole, type Whole } from "../frame/whole.js";
-import type { FrameName } from "../socketio/dialect.js";
-import { type DomainTag, domainTag } from "./domain.js";
-import { type EvictionReason, type StreamEntry, type StreamLimits, StreamTable } from "./streams.js";
-
-/** What the encoder keeps for a channel. Raising `generation` starts all of its streams anew. */
-export interface ChannelStreams {
-  generation: number;
-}
-
-interface SenderStream extends StreamEntry {
-  readonly key: number;
-  readonly channel: ChannelStreams;
-  readonly instance: number;
-  readonly generation: number;
-  readonly chain: boolean;
-  readonly tag: DomainTag;
-  /** Sequence of the newest frame sent. */
-  seq: number;
-  base: Buffer;
-  baseSeq: number;
-  /** The pinned base before this one: deltas against it may still be held somewhere. */
-  previous: Buffer | undefined;
-  previousSeq: number;
-  /** The smallest delta seen since the base was pinned, bytes. */
-  leanest: number;
-  repairedAt: number;
-}
+import { conflicts, type DomainTag } from "./domain.js";
+import { type ChannelStreams, type FrameFacts, RepairPace, type SenderStream } from "./sender.js";
+import { type EvictionReason, type StreamLimits, StreamTable } from "./streams.js";
 
 export type EncodedKind = "keyframe" | "delta";
 
@@ -53,34 +29,16 @@ export interface Encoded {
   readonly crc: number;
 }
 
-/** What must be known of a frame to encode it; taken from the dialect when the frame was read. */
-export interface FrameFacts {
-  /** 0: no stream, the frame goes raw. */
-  readonly stream: number;
-  readonly cumulative: boolean;
-  readonly tag: DomainTag;
-}
-
-export function factsOf(name: FrameName): FrameFacts {
-  // Frames of one message with and without the cumulative field are two streams: one chains, the other is pinned.
-  const stream = name.cumulative ? name.stream : Math.max(1, name.stream - 1);
-  return {
-    stream: name.barrier || name.stream === 0 ? 0 : stream,
-    cumulative: name.cumulative,
-    tag: domainTag(name.emitter, name.barrier ? 0 : name.chat),
-  };
-}
-
 /** A pinned base is replaced once a delta against it has this many bytes and is this many times the leanest. */
 const REPIN_BYTES = 64;
 const REPIN_FACTOR = 2;
-/** A stream is not repaired again within this time: receivers that asked meanwhile have heard the first repair. */
-const REPAIR_INTERVAL_MS = 50;
-
 /** A delta with a longer body is compared with the whole frame, primed by the stream's base. */
 const PRIMING_BYTES = 256;
 /** What naming a primer costs, about. */
 const PRIMER_BYTES = 4;
+
+/** A stream that was used within this time is active: what a deaf receiver has missed of it is sent again. */
+const NEWEST_MS = 15_000;
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -112,10 +70,14 @@ export class Encoder {
     streamKey: -1,
     primerInstance: 0,
     primerSeq: 0,
+    newest: false,
     length: 0,
     crc: 0,
   };
   #instances = 0;
+  /** How many frames have been sent, and for each domain which of them was its last. */
+  #frames = 0;
+  readonly #lastOf = new Float64Array(256);
 
   constructor(limits: StreamLimits, onEvict: (reason: EvictionReason) => void) {
     this.#streams = new StreamTable(limits, (_key, stream, reason) => {
@@ -158,33 +120,62 @@ export class Encoder {
     return this.#delta(stream, payload, hunks, facts.tag, primer);
   }
 
+  /** A frame of this domain goes out raw, or without a stream: no older one of its domain may be sent again behind it. */
+  passed(tag: DomainTag): void {
+    this.#lastOf[tag] = ++this.#frames;
+  }
+
+  /** When a receiver that lacks the base of (instance, …) may be answered, Clock milliseconds; notes that it asked. */
+  repairDue(instance: number, now: number): number {
+    return this.#byInstance.get(instance)?.repairs.due(now) ?? now;
+  }
+
   /**
-   * What to answer a receiver that lacks the base of the record (instance, seq): a repair for the stream's side channel;
-   * a null channel with the word that the instance is gone, for the asker's inbox; or undefined where a repair went out a
-   * moment ago and the asker has heard it by now.
+   * What to answer receivers that lack the base of the record (instance, seq): a repair for the stream's side channel, or
+   * undefined where the instance is gone (see gone()).
    */
-  repair(
-    instance: number,
-    seq: number,
-    now: number,
-  ): { channel: ChannelStreams | null; record: WireRecord } | undefined {
+  repair(instance: number, seq: number, now: number): { channel: ChannelStreams; record: WireRecord } | undefined {
     const stream = this.#byInstance.get(instance);
-    const fields = this.#fields;
-    if (stream === undefined) {
-      fields.kind = RecordKind.Gone;
-      fields.domain = 0;
-      fields.instance = instance;
-      fields.seq = seq;
-      return { channel: null, record: encodeRecord(fields, NO_BYTES) };
-    }
-    if (now - stream.repairedAt < REPAIR_INTERVAL_MS) return undefined;
-    stream.repairedAt = now;
+    if (stream === undefined) return undefined;
+    stream.repairs.sent(now);
     const wantsPrevious = !stream.chain && stream.previous !== undefined && seq <= stream.baseSeq;
     const base = wantsPrevious ? stream.previous! : stream.base;
     const baseSeq = wantsPrevious ? stream.previousSeq : stream.baseSeq;
-    const { body, deflated } = pack(base);
-    const record = this.#whole(RecordKind.Repair, stream, baseSeq, base, stream.tag, body, deflated, undefined);
-    return { channel: stream.channel, record };
+    return { channel: stream.channel, record: this.#again(stream, baseSeq, base, false) };
+  }
+
+  /** True while something of the instance can still be sent again. */
+  knows(instance: number): boolean {
+    return this.#byInstance.has(instance);
+  }
+
+  /** True where the records `lowest` and `highest` of an instance are coded against different bases. */
+  needsAnother(instance: number, lowest: number, highest: number): boolean {
+    const stream = this.#byInstance.get(instance);
+    if (stream === undefined || stream.chain || stream.previous === undefined) return false;
+    return lowest <= stream.baseSeq && highest > stream.baseSeq;
+  }
+
+  /** The word to one asker that nothing more will come of an instance. */
+  gone(instance: number, seq: number): WireRecord {
+    const fields = this.#fields;
+    fields.kind = RecordKind.Gone;
+    fields.domain = 0;
+    fields.instance = instance;
+    fields.seq = seq;
+    return encodeRecord(fields, NO_BYTES);
+  }
+
+  /**
+   * The newest frame of an instance, for receivers that were deaf and have rebuilt it up to `seq` only. Undefined where they
+   * have missed nothing, where it is no longer known, or where a later frame of its order domain has been sent: behind
+   * that one it would come out of order.
+   */
+  newest(instance: number, seq: number, now: number): { channel: ChannelStreams; record: WireRecord } | undefined {
+    const stream = this.#byInstance.get(instance);
+    if (stream === undefined || stream.seq <= seq || now - stream.usedAt > NEWEST_MS) return undefined;
+    if (this.#overtaken(stream)) return undefined;
+    return { channel: stream.channel, record: this.#again(stream, stream.seq, stream.newest, true) };
   }
 
   sweep(now: number): void {
@@ -205,7 +196,9 @@ export class Encoder {
       previous: undefined,
       previousSeq: 0,
       leanest: Number.MAX_SAFE_INTEGER,
-      repairedAt: Number.NEGATIVE_INFINITY,
+      newest: payload,
+      sentAs: 0,
+      repairs: new RepairPace(),
       bytes: 0,
       usedAt: now,
     };
@@ -232,10 +225,18 @@ export class Encoder {
     deflated: boolean,
     primer: Primer | undefined,
   ): Encoded {
-    stream.seq++;
+    this.#advance(stream, payload, tag);
     this.#setBase(stream, payload);
     const record = this.#whole(RecordKind.Whole, stream, stream.seq, payload, tag, body, deflated, primer);
     return this.#encoded(record, "keyframe", stream);
+  }
+
+  /** One of a stream's frames once more, as a repair; with the word that it is the newest, it may be delivered. */
+  #again(stream: SenderStream, seq: number, payload: Buffer, newest: boolean): WireRecord {
+    const { body, deflated } = pack(payload);
+    this.#fields.newest = newest;
+    const keep = stream.chain || !newest || seq === stream.baseSeq;
+    return this.#whole(RecordKind.Repair, stream, seq, payload, stream.tag, body, deflated, undefined, keep);
   }
 
   #whole(
@@ -247,10 +248,11 @@ export class Encoder {
     body: Buffer,
     deflated: boolean,
     primer: Primer | undefined,
+    keep = true,
   ): WireRecord {
     const fields = this.#fields;
     fields.kind = kind;
-    fields.keep = true;
+    fields.keep = keep;
     fields.cumulative = stream.chain;
     fields.deflated = deflated;
     fields.domain = tag;
@@ -270,7 +272,7 @@ export class Encoder {
       const primed = packPrimed(payload, primer.base, body.length - PRIMER_BYTES);
       if (primed !== undefined) return this.#sendWhole(stream, payload, tag, primed, true, primer);
     }
-    stream.seq++;
+    this.#advance(stream, payload, tag);
     const repin = !stream.chain && hunks.length > REPIN_BYTES && hunks.length > stream.leanest * REPIN_FACTOR;
     if (hunks.length < stream.leanest) stream.leanest = hunks.length;
     const fields = this.#fields;
@@ -285,6 +287,7 @@ export class Encoder {
     fields.crc = crc32(payload);
     const record = encodeRecord(fields, body);
     if (fields.keep) this.#setBase(stream, payload);
+    else this.#weigh(stream);
     return this.#encoded(record, "delta", stream);
   }
 
@@ -292,6 +295,21 @@ export class Encoder {
   #encoded(record: WireRecord, kind: EncodedKind, stream: SenderStream): Encoded {
     const { instance, seq } = stream;
     return { record, bytes: recordSize(record), kind, instance, seq, crc: this.#fields.crc };
+  }
+
+  /** A later frame of its order domain has been sent. */
+  #overtaken(stream: SenderStream): boolean {
+    for (let tag = 0; tag < this.#lastOf.length; tag++) {
+      if (this.#lastOf[tag]! > stream.sentAs && conflicts(tag, stream.tag)) return true;
+    }
+    return false;
+  }
+
+  #advance(stream: SenderStream, payload: Buffer, tag: DomainTag): void {
+    stream.seq++;
+    stream.newest = payload;
+    stream.sentAs = ++this.#frames;
+    this.#lastOf[tag] = stream.sentAs;
   }
 
   #setBase(stream: SenderStream, payload: Buffer): void {
@@ -302,7 +320,13 @@ export class Encoder {
     }
     stream.base = payload;
     stream.baseSeq = stream.seq;
-    this.#streams.resize(stream.key, stream, payload.length + (stream.previous?.length ?? 0));
+    this.#weigh(stream);
+  }
+
+  #weigh(stream: SenderStream): void {
+    const newest = stream.newest === stream.base ? 0 : stream.newest.length;
+    const bytes = stream.base.length + (stream.previous?.length ?? 0) + newest;
+    this.#streams.resize(stream.key, stream, bytes);
   }
 
   #forget(stream: SenderStream): void {

@@ -11,7 +11,10 @@ export function epochHex(epoch: number): string {
   return epoch.toString(16).padStart(8, "0");
 }
 
-/** The channel on which a sender hears what receivers lack. */
-export function inboxOf(epoch: number, connection: number): Buffer {
-  return Buffer.from(`~kf1~in~${epochHex(epoch)}.${connection}`);
+/**
+ * The channel on which a sidecar hears what concerns it alone: of one of its connections, so that a count of its
+ * listeners tells whether that very connection hears; or of whichever it has.
+ */
+export function inboxOf(epoch: number, connection?: number): Buffer {
+  return Buffer.from(`~kf1~in~${epochHex(epoch)}${connection === undefined ? "" : `.${connection}`}`);
 }

@@ -10,19 +10,26 @@
 import { FrameError } from "../core/errors.js";
 import type { Clock } from "../core/ports.js";
 import { crc32 } from "../frame/checksum.js";
+import type { Pair } from "../frame/control.js";
 import { MessageReader, RecordKind } from "../frame/record.js";
 import { unpackWhole } from "../frame/whole.js";
 import { type FrameName, nameFrame, newFrameName } from "../socketio/dialect.js";
 import { buildFrame, NO_BASE } from "./build.js";
-import { ANY_DOMAIN, type DomainTag } from "./domain.js";
-import type { EchoQueue } from "./echo.js";
-import { factsOf } from "./encode.js";
-import { type Held, HoldQueue, readyFrame } from "./hold.js";
-import type { DeliveredKind, RebuildLimits, RebuildSink, Route, UndeliveredReason } from "./rebuild-sink.js";
+import { ANY_DOMAIN } from "./domain.js";
+import type { EchoQueue, Sent } from "./echo.js";
+import type { RebuildLimits, RebuildSink, Route } from "./rebuild-sink.js";
 import { ReceiverState, type ReceiverStream, type Sender } from "./receiver.js";
+import { factsOf } from "./sender.js";
+import { Waiting } from "./waiting.js";
 
-/** After a hold that nobody answered, frames of its stream wait again only after this many times the longest hold. */
-const BROKEN_HOLDS = 10;
+/** Streams heard of within this time are asked after, once this pod hears again. */
+const HELLO_MS = 15_000;
+
+/** What one sender is told by a receiver that was deaf: the instances it knows, and how far. */
+export interface HelloTo {
+  readonly epoch: number;
+  readonly pairs: Pair[];
+}
 
 export class Rebuilder {
   readonly #epoch: number;
@@ -31,7 +38,7 @@ export class Rebuilder {
   readonly #echo: EchoQueue;
   readonly #sink: RebuildSink;
   readonly #state: ReceiverState;
-  readonly #hold = new HoldQueue<ReceiverStream>();
+  readonly #waiting: Waiting;
   readonly #reader = new MessageReader();
   readonly #name: FrameName = newFrameName();
 
@@ -43,6 +50,7 @@ export class Rebuilder {
     this.#echo = echo;
     this.#sink = sink;
     this.#state = new ReceiverState(limits, (reason) => sink.evicted(reason));
+    this.#waiting = new Waiting(limits, clock, sink, this.#state);
   }
 
   get streams(): number {
@@ -54,21 +62,27 @@ export class Rebuilder {
   }
 
   get heldFrames(): number {
-    return this.#hold.size;
+    return this.#waiting.size;
   }
 
   get heldBytes(): number {
-    return this.#hold.bytes;
+    return this.#waiting.bytes;
   }
 
   /** A payload that came on the app's own channel, by the exact subscription or by that of a pattern. */
   raw(channel: Buffer, payload: Buffer, route: Route): void {
-    if (this.#hold.size === 0) {
+    for (const sender of this.#state.senders()) sender.heardUnknown();
+    if (this.#waiting.size === 0) {
       this.#sink.deliver(channel, payload, "raw", route);
       return;
     }
     const tag = nameFrame(channel, payload, this.#name) ? factsOf(this.#name).tag : ANY_DOMAIN;
-    this.#pass(channel, tag, Buffer.from(payload), undefined, 0, "raw", route);
+    this.#waiting.pass(channel, tag, Buffer.from(payload), undefined, 0, "raw", route);
+  }
+
+  /** A frame of our own that will not come back from the server. */
+  own(sent: Sent, payload: Buffer): void {
+    this.#waiting.pass(sent.channel, sent.tag, payload, undefined, 0, "delta");
   }
 
   /** A message that came on the side channel of `channel`. Never throws: what cannot be read is counted and dropped. */
@@ -92,15 +106,28 @@ export class Rebuilder {
 
   /** Ends holds that lasted too long and asks again where an answer is overdue. Call it every 50 ms or so. */
   tick(): void {
-    if (this.#hold.size === 0) return;
+    this.#waiting.tick();
+  }
+
+  /**
+   * What to say to each sender after this pod has been deaf: a lost last frame shows no gap. Senders answer with the newest
+   * frame of streams that have gone on.
+   */
+  hello(): HelloTo[] {
     const now = this.#clock.now();
-    let oldest = this.#hold.oldestUnready();
-    while (oldest !== undefined && oldest.deadline <= now) {
-      this.#giveUp(oldest, "hold_timeout");
-      oldest = this.#hold.oldestUnready();
+    const since = now - HELLO_MS;
+    const hellos: HelloTo[] = [];
+    for (const sender of this.#state.senders()) {
+      const pairs: Pair[] = [];
+      for (const stream of sender.streams.values()) {
+        if (stream.usedAt <= since) continue;
+        stream.heardAs = sender.records;
+        stream.askedAfter = now;
+        pairs.push({ instance: stream.instance, seq: stream.seq });
+      }
+      if (pairs.length > 0) hellos.push({ epoch: sender.epoch, pairs });
     }
-    for (const item of this.#hold.items()) if (item.payload === undefined) this.#ask(item.stream!, item.seq, now);
-    this.#release();
+    return hellos;
   }
 
   sweep(): void {
@@ -112,14 +139,14 @@ export class Rebuilder {
     if (kind !== RecordKind.Whole && kind !== RecordKind.Delta) return;
     const payload = this.#echo.take(instance, seq, crc);
     const how = kind === RecordKind.Delta ? "delta" : "keyframe";
-    if (payload !== undefined) this.#pass(channel, domain, payload, undefined, 0, how);
+    if (payload !== undefined) this.#waiting.pass(channel, domain, payload, undefined, 0, how);
     // Our own frames come back once, or again after a batch had to be repeated; what we never made is not ours.
     else if (this.#sink.made(instance, seq)) this.#sink.repeat();
     else this.#sink.impostor();
   }
 
   #record(channel: Buffer, sender: Sender): void {
-    const { kind, instance, seq } = this.#reader;
+    const { kind, instance, seq, domain } = this.#reader;
     const now = this.#clock.now();
     let stream = sender.streams.get(instance);
     if (kind === RecordKind.Gone) {
@@ -127,10 +154,11 @@ export class Rebuilder {
       return;
     }
     if (kind === RecordKind.Repair) {
-      if (stream !== undefined) this.#repair(stream);
+      if (stream !== undefined) this.#repair(channel, stream);
       return;
     }
-    if (stream !== undefined && (seq <= stream.seq || (stream.held > 0 && this.#hold.holds(stream, seq)))) {
+    const heardAs = sender.heard(domain, instance);
+    if (stream !== undefined && (seq <= stream.seq || this.#waiting.holds(stream, seq))) {
       this.#sink.repeat();
       return;
     }
@@ -138,6 +166,7 @@ export class Rebuilder {
     stream ??= this.#state.create(sender, instance, now);
     this.#state.touch(stream, now);
     this.#frame(channel, stream, known, now);
+    if (stream.seq === seq) stream.heardAs = heardAs;
   }
 
   /** A new frame of a stream: delivered where what it is coded against is here, else held. */
@@ -162,8 +191,9 @@ export class Rebuilder {
         this.#sink.resync("checksum");
         // Nothing that it says of itself can be trusted, its place in the order neither. Or it is the base that is wrong.
         if (!whole) this.#state.dropBases(stream);
+        stream.sender.heardUnknown();
         this.#sink.undelivered("damaged", 1);
-        this.#ask(stream, stream.seq, now);
+        this.#waiting.ask(stream, stream.seq, now);
         return;
       }
       stream.seq = seq;
@@ -173,19 +203,19 @@ export class Rebuilder {
       if (whole) {
         stream.brokenUntil = 0;
         this.#rename(stream);
-        if (stream.chain) this.#drop(stream, "superseded", seq);
+        if (stream.chain) this.#waiting.drop(stream, "superseded", seq);
       }
-      this.#pass(channel, domain, payload, stream, seq, whole ? "keyframe" : "delta");
-      if (whole && this.#hold.size > 0) this.#release();
+      this.#waiting.pass(channel, domain, payload, stream, seq, whole ? "keyframe" : "delta");
+      if (whole && this.#waiting.size > 0) this.#waiting.release();
       return;
     }
     this.#sink.resync(!known ? "unknown_instance" : missed > 0 ? "gap" : "missing_base");
-    this.#ask(stream, seq, now);
+    this.#waiting.ask(stream, seq, now);
     if (now < stream.brokenUntil) {
       this.#sink.undelivered("hold_timeout", 1);
       return;
     }
-    this.#wait({
+    this.#waiting.add({
       tag: domain,
       channel: Buffer.from(channel),
       kind: whole ? "keyframe" : "delta",
@@ -204,25 +234,21 @@ export class Rebuilder {
     });
   }
 
-  #wait(item: Held<ReceiverStream>): void {
-    if (item.stream !== undefined) item.stream.held++;
-    this.#hold.add(item);
-    this.#bound();
-  }
-
-  /** Gives up the oldest frames without a base until the rest fits: all that waits, waits behind such frames. */
-  #bound(): void {
-    while (this.#hold.bytes > this.#limits.holdBytes) {
-      const oldest = this.#hold.oldestUnready();
-      if (oldest === undefined) break;
-      this.#giveUp(oldest, "hold_full");
-    }
-  }
-
-  /** The base that a waiting stream asked for. Others, which have what they need, pass it by unopened. */
-  #repair(stream: ReceiverStream): void {
-    const { seq, length, crc, deflated } = this.#reader;
-    if (stream.held === 0 && stream.brokenUntil === 0) return;
+  /**
+   * A frame that its sender has sent again: the base that a waiting stream asked for, or the newest frame for those that
+   * were deaf. Others, which have what they need, pass it by unopened.
+   */
+  #repair(channel: Buffer, stream: ReceiverStream): void {
+    const { seq, length, crc, deflated, keep, newest, domain } = this.#reader;
+    const now = this.#clock.now();
+    // As a frame that has just come, only if nothing has come of its domain since it was last heard of or asked after.
+    const missed =
+      newest &&
+      stream.askedAfter > now - HELLO_MS &&
+      seq > stream.seq &&
+      stream.seq > 0 &&
+      !stream.sender.heardSince(domain, stream.instance, stream.heardAs);
+    if (!missed && stream.held === 0 && stream.brokenUntil === 0) return;
     // A late one must not take the place of something newer.
     if (stream.base(seq) !== undefined || (stream.chain && seq < stream.seq)) return;
     const payload = unpackWhole(this.#reader.body(), deflated, length, this.#limits.maxPayloadBytes);
@@ -233,69 +259,14 @@ export class Rebuilder {
     this.#sink.repaired();
     stream.brokenUntil = 0;
     stream.chain = this.#reader.cumulative;
-    this.#state.addBase(stream, seq, payload);
-    // It takes the place of its own frame, if that one waits; a chain's older ones it stands for, and they are passed over.
-    // Never in another place: what was published between them may have been delivered.
-    // One whose checksum is another's is damaged, and waits where it should not.
-    const own = this.#hold.waiting(stream, seq, crc);
-    if (stream.chain) this.#drop(stream, "superseded", seq, own);
-    if (own !== undefined) {
-      this.#hold.fill(own, payload);
-      stream.seq = Math.max(stream.seq, seq);
+    if (keep) this.#state.addBase(stream, seq, payload);
+    const waited = this.#waiting.fill(stream, seq, crc, payload);
+    if (missed && !waited && seq > stream.seq) {
+      if (!stream.chain && seq > stream.seq + 1) this.#sink.undelivered("gap", seq - stream.seq - 1);
+      stream.seq = seq;
+      this.#waiting.pass(channel, domain, payload, stream, seq, "keyframe");
     }
-    this.#release();
-    this.#bound();
-  }
-
-  /** Delivers a payload, or lets it wait behind a held frame of its domain. */
-  #pass(
-    channel: Buffer,
-    tag: DomainTag,
-    payload: Buffer,
-    stream: ReceiverStream | undefined,
-    seq: number,
-    kind: DeliveredKind,
-    route: Route = "all",
-  ): void {
-    if (!this.#hold.conflicts(tag)) {
-      this.#sink.deliver(channel, payload, kind, route);
-      return;
-    }
-    this.#wait(readyFrame({ tag, channel: Buffer.from(channel), kind, route, payload, stream, seq }));
-  }
-
-  #release(): void {
-    this.#hold.release(
-      (item) => this.#rebuildHeld(item),
-      (item, payload) => {
-        if (item.stream !== undefined) item.stream.held--;
-        this.#sink.deliver(item.channel, payload, item.kind, item.route);
-      },
-    );
-  }
-
-  /** The frame, if it can be built by now; null: its record is damaged, and no other base will help. */
-  #rebuildHeld(item: Held<ReceiverStream>): Buffer | undefined | null {
-    const stream = item.stream!;
-    const base = item.baseInstance === 0 ? NO_BASE : stream.sender.streams.get(item.baseInstance)?.base(item.baseSeq);
-    if (base === undefined) return undefined;
-    const { body, deflated, wholeLength, crc } = item;
-    const payload = buildFrame(base, body!, deflated, wholeLength, crc, this.#limits.maxPayloadBytes);
-    if (payload === undefined) {
-      this.#sink.resync("checksum");
-      stream.held--;
-      this.#sink.undelivered("damaged", 1);
-      return null;
-    }
-    stream.seq = Math.max(stream.seq, item.seq);
-    if (item.keep) this.#state.addBase(stream, item.seq, payload);
-    return payload;
-  }
-
-  #ask(stream: ReceiverStream, seq: number, now: number): void {
-    if (now - stream.askedAt < this.#limits.askMs) return;
-    stream.askedAt = now;
-    this.#sink.ask(stream.sender.epoch, stream.sender.connection, stream.instance, seq);
+    this.#waiting.settle();
   }
 
   /**
@@ -314,26 +285,8 @@ export class Rebuilder {
   }
 
   #gone(stream: ReceiverStream): void {
-    this.#drop(stream, "gone", Number.MAX_SAFE_INTEGER);
+    this.#waiting.drop(stream, "gone", Number.MAX_SAFE_INTEGER);
     this.#state.delete(stream);
-    this.#release();
-  }
-
-  /** Frames of the stream up to `upTo` that wait for their base, `kept` apart, will not be delivered. */
-  #drop(stream: ReceiverStream, reason: UndeliveredReason, upTo: number, kept?: Held<ReceiverStream>): void {
-    if (stream.held === 0) return;
-    const dropped = this.#hold.remove(
-      (item) => item !== kept && item.stream === stream && item.payload === undefined && item.seq <= upTo,
-    );
-    stream.held -= dropped;
-    if (dropped > 0) this.#sink.undelivered(reason, dropped);
-  }
-
-  #giveUp(item: Held<ReceiverStream>, reason: UndeliveredReason): void {
-    this.#hold.remove((other) => other === item);
-    item.stream!.held--;
-    item.stream!.brokenUntil = this.#clock.now() + this.#limits.holdMs * BROKEN_HOLDS;
-    this.#sink.undelivered(reason, 1);
-    this.#release();
+    this.#waiting.release();
   }
 }

@@ -1,6 +1,7 @@
 /**
  * What a receiver remembers of the senders it hears: their streams, the bases of these, and what it has seen of each.
  */
+import { conflicts, type DomainTag } from "./domain.js";
 import { type EvictionReason, type StreamEntry, type StreamLimits, StreamTable } from "./streams.js";
 
 export interface Base {
@@ -15,9 +16,41 @@ export class Sender {
   readonly streams = new Map<number, ReceiverStream>();
   /** Stream key hash -> its newest instance. */
   readonly instanceOf = new Map<number, number>();
+  /** For each domain: the count of records when its last one came, and which instance that was of. */
+  readonly #lastOf = new Float64Array(256);
+  readonly #instanceOf = new Float64Array(256);
+  #records = 0;
+  /** Something came after that many records of which nobody knows what it was. */
+  #unknownAfter = -1;
 
   constructor(epoch: number) {
     this.epoch = epoch;
+  }
+
+  /** A record has come, repairs apart. @returns how many have by now */
+  heard(tag: DomainTag, instance: number): number {
+    this.#instanceOf[tag] = instance;
+    this.#lastOf[tag] = ++this.#records;
+    return this.#records;
+  }
+
+  /** A raw frame has come, which may be anybody's, or a damaged record, which may have been of any domain. */
+  heardUnknown(): void {
+    this.#unknownAfter = this.#records;
+  }
+
+  /** Nothing that came until now is held against a stream any more: it is being asked after. */
+  get records(): number {
+    return this.#records;
+  }
+
+  /** True where something may have come since `records` that must not be followed by an older frame of that stream. */
+  heardSince(tag: DomainTag, instance: number, records: number): boolean {
+    if (this.#unknownAfter >= records) return true;
+    for (let other = 0; other < this.#lastOf.length; other++) {
+      if (this.#lastOf[other]! > records && this.#instanceOf[other] !== instance && conflicts(other, tag)) return true;
+    }
+    return false;
   }
 }
 
@@ -41,6 +74,10 @@ export class ReceiverStream implements StreamEntry {
   chain = false;
   key = 0;
   askedAt = Number.NEGATIVE_INFINITY;
+  /** Its sender's count of records when a frame of this stream was delivered last, or when it was asked after. */
+  heardAs = 0;
+  /** When a hello named it last, Clock milliseconds. */
+  askedAfter = Number.NEGATIVE_INFINITY;
 
   constructor(
     readonly sender: Sender,
@@ -88,6 +125,10 @@ export class ReceiverState {
     }
     if (connection > sender.connection) sender.connection = connection;
     return sender;
+  }
+
+  senders(): IterableIterator<Sender> {
+    return this.#senders.values();
   }
 
   create(sender: Sender, instance: number, now: number): ReceiverStream {

@@ -2,7 +2,7 @@
  * PUBLISH: out of the app's stream of requests and into the trunk's queue, or on to the server where it is not a frame.
  */
 import { ANY_DOMAIN } from "../plane/domain.js";
-import { type FrameFacts, factsOf } from "../plane/encode.js";
+import { type FrameFacts, factsOf } from "../plane/sender.js";
 import { Command } from "../resp/command.js";
 import { errorReply, integerReply } from "../resp/encoder.js";
 import type { RequestDecoder } from "../resp/request.js";

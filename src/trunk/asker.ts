@@ -3,12 +3,12 @@
  * that a resubscription to hundreds of streams does not become hundreds of messages.
  */
 import type { Clock } from "../core/ports.js";
-import { encodeNacks, type Nack } from "../frame/nack.js";
+import { ControlKind, encodeControl, type Pair } from "../frame/control.js";
 import { inboxOf } from "../plane/epoch.js";
 
 interface Questions {
   connection: number;
-  readonly nacks: Map<number, Nack>;
+  readonly nacks: Map<number, Pair>;
   sentAt: number;
 }
 
@@ -51,7 +51,7 @@ export class Asker {
       questions.sentAt = now;
       messages.push([
         inboxOf(epoch, questions.connection),
-        encodeNacks(this.#epoch, connection, [...questions.nacks.values()]),
+        encodeControl(ControlKind.Nack, this.#epoch, connection, [...questions.nacks.values()]),
       ]);
       questions.nacks.clear();
     }

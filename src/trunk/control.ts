@@ -1,34 +1,60 @@
 /**
- * What sidecars say to each other beside frames: receivers ask a sender's inbox for bases that they lack, senders answer
- * on the side channel, once for all that asked.
+ * What sidecars say to each other beside frames. Receivers ask a sender's inbox for bases that they lack, or for what
+ * they have missed while they were deaf; senders answer on the side channel, once for all that asked.
  */
 import { FrameError } from "../core/errors.js";
 import type { Clock, Counter, Meter } from "../core/ports.js";
-import { decodeNacks } from "../frame/nack.js";
-import { encodeMessage, type WireRecord } from "../frame/record.js";
+import { ControlKind, decodeControl } from "../frame/control.js";
+import { encodeMessage, recordSize, type WireRecord } from "../frame/record.js";
 import type { Encoder } from "../plane/encode.js";
 import { inboxOf } from "../plane/epoch.js";
 import { Asker } from "./asker.js";
+import { type Hello, Hellos } from "./hellos.js";
 import type { OutboundChannel } from "./outbound.js";
 
 export interface ControlOutput {
-  /** Publishes to an inbox, beside the batches; nothing where the upstream is away. */
-  send(inbox: Buffer, message: Buffer): void;
-  /** `repairs` has something for the next batch. */
-  repairsWait(): void;
+  /** Publishes to an inbox, beside the batches; `heard` gets the count of those who heard it. Nothing while the upstream is away. */
+  send(inbox: Buffer, message: Buffer, heard?: (count: number) => void): void;
+  /** Something waits for a batch: see nextDue(). */
+  wake(): void;
+  /** A frame of the instance is in the queue to be sent again, and needs no other resending. */
+  queued(instance: number): boolean;
+  canary(number: number): void;
 }
 
+/** A base, or a newest frame, to go out at the head of a batch. */
+export interface Repair {
+  readonly channel: OutboundChannel;
+  readonly record: WireRecord;
+}
+
+interface Question {
+  readonly dueAt: number;
+  /** Lowest and highest sequence that was asked for: they may need different bases. */
+  lowest: number;
+  highest: number;
+}
+
+/** Hellos are gathered for this long, and one round of answers serves all of them. */
+const HELLO_GATHER_MS = 100;
+/** From one round of answers to the next. */
+const HELLO_ROUND_MS = 1_000;
+
 export class Control {
-  /** Bases that were asked for, to go out at the head of the next batch. */
-  readonly repairs: { channel: OutboundChannel; record: WireRecord }[] = [];
   readonly #epoch: number;
   readonly #encoder: Encoder;
   readonly #hearing: { readonly connection: number };
   readonly #clock: Clock;
   readonly #out: ControlOutput;
   readonly #asker: Asker;
+  readonly #hellos: Hellos;
   readonly #answered: Counter;
   readonly #malformed: Counter;
+  /** By instance: bases that receivers lack. */
+  readonly #questions = new Map<number, Question>();
+  /** By instance: how far those have heard it who were deaf. */
+  readonly #deaf = new Map<number, number>();
+  #roundAt = Number.NEGATIVE_INFINITY;
 
   constructor(
     epoch: number,
@@ -45,15 +71,23 @@ export class Control {
     this.#clock = clock;
     this.#out = out;
     this.#asker = new Asker(epoch, askMs, clock);
+    this.#hellos = new Hellos(epoch, clock);
     this.#answered = meter.counter("keyframe_repairs_total", { direction: "sent" });
     this.#malformed = meter.counter("keyframe_resyncs_total", { reason: "malformed" });
   }
 
-  /** A message in our inbox: receivers lack bases. The same question within an interval is answered once. */
+  /** A message in our inbox. Never throws: what cannot be read is counted and dropped. */
   inbox(message: Buffer): void {
     try {
-      const { epoch, connection, nacks } = decodeNacks(message);
-      for (const { instance, seq } of nacks) this.#answer(epoch, connection, instance, seq);
+      const { kind, epoch, connection, pairs } = decodeControl(message);
+      if (kind === ControlKind.Canary) {
+        if (epoch === this.#epoch && pairs.length === 1) this.#out.canary(pairs[0]!.instance);
+        return;
+      }
+      if (kind === ControlKind.Nack)
+        for (const { instance, seq } of pairs) this.#lacks(epoch, connection, instance, seq);
+      else for (const { instance, seq } of pairs) this.#wasDeaf(instance, seq);
+      this.#out.wake();
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#malformed.inc();
@@ -63,24 +97,83 @@ export class Control {
   /** Asks a sender for the base of (instance, seq); questions to one sender are gathered. */
   ask(epoch: number, connection: number, instance: number, seq: number): void {
     this.#asker.add(epoch, connection, instance, seq);
-    this.sendQuestions();
+    this.sendDue();
   }
 
-  /** Sends the questions that are due. */
-  sendQuestions(): void {
-    for (const [inbox, message] of this.#asker.due(this.#hearing.connection)) this.#out.send(inbox, message);
+  /** Asks senders what this pod has missed; asked again until somebody has heard it. */
+  hello(hellos: readonly Hello[]): void {
+    this.#hellos.add(hellos);
+    this.sendDue();
   }
 
-  #answer(epoch: number, connection: number, instance: number, seq: number): void {
-    const repair = this.#encoder.repair(instance, seq, this.#clock.now());
-    if (repair === undefined) return;
-    this.#answered.inc();
-    if (repair.channel !== null) {
-      this.repairs.push({ channel: repair.channel as OutboundChannel, record: repair.record });
-      this.#out.repairsWait();
+  /** Sends the questions that are due. Call it often while the upstream is there. */
+  sendDue(): void {
+    const { connection } = this.#hearing;
+    for (const [inbox, message] of this.#asker.due(connection)) this.#out.send(inbox, message);
+    this.#hellos.sendDue(connection, (inbox, message, heard) => this.#out.send(inbox, message, heard));
+  }
+
+  /** When the next repair may go out, Clock milliseconds; undefined: none waits. */
+  nextDue(): number | undefined {
+    let due: number | undefined = this.#deaf.size > 0 ? this.#roundAt : undefined;
+    for (const { dueAt } of this.#questions.values()) if (due === undefined || dueAt < due) due = dueAt;
+    return due;
+  }
+
+  /**
+   * The repairs that are due, for the head of the batch that is being made: they repeat what was sent before it. At
+   * least one, if any is due; the others as far as `frames` and `bytes` allow.
+   */
+  takeDue(frames: number, bytes: number): Repair[] {
+    const now = this.#clock.now();
+    const repairs: Repair[] = [];
+    let size = 0;
+    const fits = () => repairs.length === 0 || (repairs.length < frames && size < bytes);
+    const take = (repair: ReturnType<Encoder["newest"]>) => {
+      if (repair === undefined) return;
+      repairs.push({ channel: repair.channel as OutboundChannel, record: repair.record });
+      size += recordSize(repair.record);
+      this.#answered.inc();
+    };
+    for (const [instance, { dueAt, lowest, highest }] of this.#questions) {
+      if (!fits()) break;
+      if (dueAt > now) continue;
+      this.#questions.delete(instance);
+      take(this.#encoder.repair(instance, lowest, now));
+      if (this.#encoder.needsAnother(instance, lowest, highest)) take(this.#encoder.repair(instance, highest, now));
+    }
+    if (this.#roundAt <= now) {
+      for (const [instance, seq] of this.#deaf) {
+        if (!fits()) break;
+        this.#deaf.delete(instance);
+        if (!this.#out.queued(instance)) take(this.#encoder.newest(instance, seq, now));
+      }
+    }
+    return repairs;
+  }
+
+  #lacks(epoch: number, connection: number, instance: number, seq: number): void {
+    if (!this.#encoder.knows(instance)) {
+      const message = encodeMessage(this.#epoch, this.#hearing.connection, [this.#encoder.gone(instance, seq)]);
+      this.#answered.inc();
+      this.#out.send(inboxOf(epoch, connection), message);
       return;
     }
-    const message = encodeMessage(this.#epoch, this.#hearing.connection, [repair.record]);
-    this.#out.send(inboxOf(epoch, connection), message);
+    const question = this.#questions.get(instance);
+    if (question === undefined) {
+      const dueAt = this.#encoder.repairDue(instance, this.#clock.now());
+      this.#questions.set(instance, { dueAt, lowest: seq, highest: seq });
+      return;
+    }
+    question.lowest = Math.min(question.lowest, seq);
+    question.highest = Math.max(question.highest, seq);
+  }
+
+  #wasDeaf(instance: number, seq: number): void {
+    if (!this.#encoder.knows(instance)) return;
+    if (this.#deaf.size === 0) {
+      this.#roundAt = Math.max(this.#clock.now() + HELLO_GATHER_MS, this.#roundAt + HELLO_ROUND_MS);
+    }
+    this.#deaf.set(instance, Math.min(seq, this.#deaf.get(instance) ?? seq));
   }
 }

@@ -3,8 +3,9 @@
  */
 import { BufferMap } from "../core/buffer-map.js";
 import type { Sent } from "../plane/echo.js";
-import type { ChannelStreams, Encoded, FrameFacts } from "../plane/encode.js";
+import type { Encoded } from "../plane/encode.js";
 import type { Gathered } from "../plane/gather.js";
+import type { ChannelStreams, FrameFacts } from "../plane/sender.js";
 
 /**
  * - "unknown": nothing published yet on this trunk; the first frame's reply waits for the server's verdict

@@ -7,20 +7,21 @@
 
 import type { Clock, Log, Meter } from "../core/ports.js";
 import type { Dialer } from "../discovery/dialer.js";
-import { encodeMessage } from "../frame/record.js";
-import type { EchoQueue } from "../plane/echo.js";
-import type { Encoder, FrameFacts } from "../plane/encode.js";
-import { Batch, type BatchLimits } from "../plane/gather.js";
-import { encodeCommand } from "../resp/encoder.js";
-import { type Reply, ReplyError } from "../resp/reply-decoder.js";
-import { sideChannel } from "../socketio/channels.js";
+import type { EchoQueue, Sent } from "../plane/echo.js";
+import type { Encoder } from "../plane/encode.js";
+import type { BatchLimits } from "../plane/gather.js";
+import type { FrameFacts } from "../plane/sender.js";
+import type { Reply } from "../resp/reply-decoder.js";
+import { Assembler } from "./assemble.js";
+import { Calls } from "./calls.js";
+import { Canary, type CanaryFailure } from "./canary.js";
 import { Control } from "./control.js";
 import { type FlushMetrics, flushMetrics } from "./flush-metrics.js";
 import { Link, type LinkOptions } from "./link.js";
 import { type OutboundChannel, OutboundChannels, type OutboundFrame } from "./outbound.js";
 import { OutboundQueue, type QueueLimits, settleFrame } from "./queue.js";
-import { PUBLISH_SCRIPT, PUBLISH_SCRIPT_SHA } from "./script.js";
-import { needsComparison, type SentMessage, statusOf, Verdicts } from "./verdicts.js";
+import { Refusal } from "./script.js";
+import { needsComparison, type SentMessage, Verdicts } from "./verdicts.js";
 import { FlushWindow } from "./window.js";
 
 export interface PublisherOptions {
@@ -30,15 +31,30 @@ export interface PublisherOptions {
   queue: QueueLimits;
   windowMs: number;
   askMs: number;
+  canaryMs: number;
+  canaryTimeoutMs: number;
   link: LinkOptions;
 }
+
+/** How long frames wait for the subscriber to come back before they go raw, milliseconds. */
+const UNHEARD_MS = 1_000;
 
 /** What the sending half must know of the receiving half. */
 export interface Hearing {
   /** The receiving connection's counter: the number of our inbox. */
   readonly connection: number;
+  /** Our numbered inbox, while the server holds it for that connection. */
+  readonly inbox: Buffer | undefined;
+  /** False where waiting for the inbox is of no use. */
+  readonly hopeful: boolean;
+  /** Somebody in the pod listens to the channel, whether it is heard at this moment or not. */
+  wants(channel: Buffer): boolean;
   /** True while what is published to the channel comes back to us. */
   hears(channel: Buffer): boolean;
+  /** Gives the connection up and makes it anew. */
+  reset(reason: string): void;
+  /** A frame of our own that will not come back from the server: apps of this pod get it from here. */
+  unheard(frame: Sent, payload: Buffer): void;
 }
 
 export class Publisher {
@@ -46,8 +62,8 @@ export class Publisher {
   readonly queue: OutboundQueue;
   readonly channels = new OutboundChannels();
   readonly control: Control;
+  readonly canary: Canary;
   readonly #options: PublisherOptions;
-  readonly #encoder: Encoder;
   readonly #echo: EchoQueue;
   readonly #hearing: Hearing;
   readonly #clock: Clock;
@@ -55,15 +71,18 @@ export class Publisher {
   readonly #window: FlushWindow;
   readonly #verdicts: Verdicts;
   readonly #metrics: FlushMetrics;
-  #sent: SentMessage[] | undefined;
+  readonly #calls: Calls;
+  readonly #assembler: Assembler;
   #sentAt = 0;
-  /** What each reply to come answers, oldest first: the batch's script, one PUBLISH of a batch without script, or neither. */
-  #expected: ("script" | "part" | "control")[] = [];
-  #collected: Reply[] = [];
+  /** The inbox that the batch in flight named. */
+  #inboxSent: Buffer | undefined;
   #scriptDenied = false;
   #timer: NodeJS.Timeout | undefined;
+  #timerAt = 0;
   #soon = false;
   #downSince: number;
+  /** Since when the inbox has been missing, or when it was last there. */
+  #unheardSince: number;
 
   constructor(
     options: PublisherOptions,
@@ -76,24 +95,55 @@ export class Publisher {
     meter: Meter,
   ) {
     this.#options = options;
-    this.#encoder = encoder;
     this.#echo = echo;
     this.#hearing = hearing;
     this.#clock = clock;
     this.#log = log;
     this.#downSince = clock.now();
+    this.#unheardSince = this.#downSince;
     this.#window = new FlushWindow(options.windowMs);
     this.queue = new OutboundQueue(options.queue);
     this.#verdicts = new Verdicts(echo, log, meter);
     this.#metrics = flushMetrics(meter);
     this.control = new Control(options.epoch, options.askMs, encoder, hearing, clock, meter, {
-      send: (inbox, message) => this.#sendControl(inbox, message),
-      repairsWait: () => this.#schedule(),
+      send: (inbox, message, heard) => {
+        if (this.link.state !== "up") return;
+        this.#calls.command(["PUBLISH", inbox, message], (reply) => heard?.(Number(reply) || 0));
+      },
+      wake: () => this.#schedule(),
+      queued: (instance) => this.queue.frames().some((frame) => frame.encoded?.instance === instance),
+      canary: (number) => this.canary.heard(number),
     });
+    this.#assembler = new Assembler(options, this.queue, this.control, encoder, echo, hearing);
+    this.#calls = new Calls({
+      write: (parts) => this.link.write(parts),
+      answered: (sent, statuses) => this.#answered(sent, statuses),
+      failed: (sent, error) => this.#failed(sent, error),
+    });
+    const inbox = () => {
+      const name = this.link.state === "up" ? hearing.inbox : undefined;
+      return name && { name, connection: hearing.connection };
+    };
+    this.canary = new Canary(
+      { epoch: options.epoch, intervalMs: options.canaryMs, timeoutMs: options.canaryTimeoutMs },
+      {
+        get inbox() {
+          return inbox();
+        },
+        get hopeful() {
+          return hearing.hopeful;
+        },
+        command: (words, answered) => this.#calls.command(words, answered),
+        failed: (why) => this.#mistrust(why, dialer),
+      },
+      clock,
+      log,
+      meter,
+    );
     this.link = new Link(
       options.link,
       dialer,
-      { up: () => this.#up(), down: (reason) => this.#down(reason), reply: (reply) => this.#reply(reply) },
+      { up: () => this.#up(), down: (reason) => this.#down(reason), reply: (reply) => this.#calls.reply(reply) },
       log,
     );
   }
@@ -145,9 +195,13 @@ export class Publisher {
     return frame;
   }
 
-  /** Call every 50 ms or so: overdue questions, frames that have waited too long. */
+  /** Call every 50 ms or so: overdue questions, canaries, frames that have waited too long. */
   tick(): void {
-    if (this.link.state === "up") this.control.sendQuestions();
+    if (this.link.state === "up") {
+      this.control.sendDue();
+      this.#schedule();
+    }
+    this.canary.tick();
     const now = this.#clock.now();
     this.queue.expire(now, (frame) => {
       const seconds = Math.round((now - frame.at) / 1000);
@@ -163,28 +217,30 @@ export class Publisher {
 
   #up(): void {
     this.#scriptDenied = false;
-    this.#expected = [];
     this.#schedule();
   }
 
   #down(reason: string): void {
     this.#downSince = this.#clock.now();
-    this.#expected = [];
-    this.#collected = [];
-    const sent = this.#sent;
-    this.#sent = undefined;
+    const sent = this.#calls.lost();
     if (sent !== undefined) this.queue.settle(this.#verdicts.unanswered(sent, reason));
   }
 
   #schedule(): void {
-    if (this.#sent !== undefined || this.#soon || this.link.state !== "up") return;
-    if (this.queue.length === 0 && this.control.repairs.length === 0) return;
-    const wait = this.#window.width() - (this.#clock.now() - this.#sentAt);
-    if (wait >= 1 && this.queue.length < this.#options.batch.frames && this.queue.bytes < this.#options.batch.bytes) {
-      this.#timer ??= setTimeout(() => {
-        this.#timer = undefined;
-        this.#flush();
-      }, wait);
+    if (this.#calls.busy || this.#soon || this.link.state !== "up") return;
+    const now = this.#clock.now();
+    const repairAt = this.control.nextDue() ?? Number.POSITIVE_INFINITY;
+    if (this.queue.length === 0 && repairAt === Number.POSITIVE_INFINITY) return;
+    if (!this.#heard(now)) return;
+    const { frames, bytes } = this.#options.batch;
+    let at = repairAt;
+    if (this.queue.length >= frames || this.queue.bytes >= bytes) at = now;
+    else if (this.queue.length > 0) at = Math.min(at, this.#sentAt + this.#window.width());
+    if (at - now >= 1) {
+      if (this.#timer !== undefined && this.#timerAt <= at) return;
+      clearTimeout(this.#timer);
+      this.#timerAt = at;
+      this.#timer = setTimeout(() => this.#flush(), at - now);
       return;
     }
     // At the end of this turn of the loop, so that frames read in the same turn leave together.
@@ -195,151 +251,91 @@ export class Publisher {
     });
   }
 
+  /**
+   * True where nothing is gained by waiting for our inbox: it is there, or it has been missing for too long. Without it all
+   * frames go raw, and one that may have been delivered before must be given up.
+   */
+  #heard(now: number): boolean {
+    if (this.#hearing.inbox !== undefined) {
+      this.#unheardSince = now;
+      return true;
+    }
+    return !this.#hearing.hopeful || now - this.#unheardSince > UNHEARD_MS;
+  }
+
   #flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#sent !== undefined || this.link.state !== "up") return;
+    if (this.#calls.busy || this.link.state !== "up") return;
     const now = this.#clock.now();
-    const { epoch, batch: limits } = this.#options;
-    const batch = new Batch<OutboundChannel, OutboundFrame>(limits);
-    let taken = 0;
-    for (const frame of this.queue.frames()) {
-      if (!frame.replaced && !this.#place(frame, batch, now)) break;
-      taken++;
-    }
-    this.queue.take(taken);
-    const sent: SentMessage[] = [];
-    const connection = this.#hearing.connection;
-    // Repairs first: they repeat what was sent before this batch.
-    for (const { channel, record } of this.control.repairs.splice(0, limits.frames)) {
-      sent.push({ channel, kind: "side", frames: [], payload: encodeMessage(epoch, connection, [record]) });
-    }
-    for (const { channel, kind, frames } of batch.messages) {
-      const records = () => frames.map((frame) => frame.encoded!.record);
-      const payload = kind === "raw" ? frames[0]!.payload : encodeMessage(epoch, connection, records());
-      sent.push({ channel, kind, frames, payload });
-    }
-    if (sent.length === 0) {
-      this.queue.settle([]);
+    const { sent, frames } = this.#assembler.next(this.#scriptDenied, now);
+    if (sent.length > 0) {
+      this.#send(sent, frames, now);
       return;
     }
-    this.#send(sent, batch.frames, now);
-  }
-
-  /** Puts one frame into the batch; false where it is full. */
-  #place(frame: OutboundFrame, batch: Batch<OutboundChannel, OutboundFrame>, now: number): boolean {
-    const channel = frame.channel;
-    // A frame without a stream has nothing to be coded against: it goes as it is, where it always went.
-    if (!frame.doubtful && !frame.raw) {
-      const unproven = channel.mode === "raw" || (this.#scriptDenied && !this.#options.uniform);
-      frame.raw = frame.stream === 0 || channel.sideDenied || unproven;
-    }
-    if (!frame.raw && frame.encoded === undefined) {
-      if (!batch.hasRoom(0)) return false;
-      frame.encoded = this.#encoder.encode(channel, frame.payload, frame, now);
-    }
-    const bytes = frame.raw ? frame.payload.length : frame.encoded!.bytes;
-    if (!batch.hasRoom(bytes)) return false;
-    if (frame.raw) batch.addRaw(channel, frame, bytes);
-    else batch.addSide(channel, frame, bytes);
-    return true;
+    this.queue.settle([]);
+    this.#schedule();
   }
 
   #send(sent: SentMessage[], frames: number, now: number): void {
-    this.#sent = sent;
     this.#sentAt = now;
     let bytes = 0;
-    for (const message of sent) {
-      bytes += message.payload.length;
-      if (message.kind === "side") this.#expectEcho(message);
-    }
+    for (const message of sent) bytes += message.payload.length;
     this.#metrics.frames.observe(frames);
     this.#metrics.bytes.observe(bytes);
     for (const { frames: batched } of sent)
       for (const frame of batched) this.#metrics.latency.observe((now - frame.at) / 1000);
-    this.#write(PUBLISH_SCRIPT_SHA, "EVALSHA");
-  }
-
-  #expectEcho(message: SentMessage): void {
-    for (const frame of message.frames) {
-      // A frame that is sent again keeps its place; one that has come back already is not waited for twice.
-      if (frame.echo !== undefined && (frame.echo.heard || frame.echo.payload !== undefined)) continue;
-      const { instance, seq, crc } = frame.encoded!;
-      frame.echo = this.#echo.add(instance, seq, frame.payload, crc);
-    }
-  }
-
-  #write(script: string, command: "EVAL" | "EVALSHA"): void {
-    const sent = this.#sent!;
-    if (this.#scriptDenied || !needsComparison(sent, this.#clock.now())) {
-      const parts: Buffer[] = [];
-      for (const { channel, kind, payload } of sent) {
-        this.#expected.push("part");
-        parts.push(...encodeCommand(["PUBLISH", kind === "raw" ? channel.name : sideChannel(channel.name), payload]));
-      }
-      this.link.write(parts);
-      return;
-    }
-    const args: (Buffer | string)[] = [command, script, "0", this.#options.uniform ? "1" : "0"];
-    for (const { channel, kind, payload } of sent) args.push(channel.name, kind === "raw" ? "r" : "s", payload);
-    this.#expected.push("script");
-    this.link.write(encodeCommand(args));
-  }
-
-  #reply(reply: Reply): void {
-    // The link's own PING is the only command that is answered by a simple string.
-    if (typeof reply === "string") return;
-    const expected = this.#expected.shift();
-    const sent = this.#sent;
-    if (sent === undefined || expected === undefined || expected === "control") return;
-    if (expected === "part") {
-      this.#collected.push(statusOf(sent[this.#collected.length]!, reply));
-      if (this.#collected.length === sent.length) this.#answered(sent, this.#collected);
-    } else if (Array.isArray(reply)) {
-      this.#answered(sent, reply);
-    } else if (reply instanceof ReplyError) {
-      this.#failed(sent, reply.message);
-    }
+    const inbox = this.#hearing.inbox;
+    this.#inboxSent = inbox;
+    if (this.#scriptDenied || !needsComparison(sent, now)) this.#calls.publish(sent);
+    else this.#calls.compare(sent, this.#options.uniform, inbox ?? "");
   }
 
   #answered(sent: SentMessage[], statuses: readonly Reply[]): void {
-    this.#sent = undefined;
-    this.#collected = [];
     const again = this.#verdicts.settle(sent, statuses, this.#clock.now());
-    for (const { channel, frames } of sent) {
-      if (this.#hearing.hears(channel.name)) continue;
-      for (const frame of frames) if (frame.echo !== undefined) this.#echo.forget(frame.echo);
-    }
+    for (const message of sent) if (!this.#hearing.hears(message.channel.name)) this.#deliverHere(message);
     this.queue.settle(again);
+    const inbox = this.#inboxSent;
+    if (inbox !== undefined && inbox === this.#hearing.inbox && statuses.includes(Refusal.Unreachable))
+      this.#hearing.reset("the server no longer holds its subscriptions");
     this.#schedule();
   }
 
-  /** The script itself was refused: nothing of the batch has been published. */
-  #failed(sent: SentMessage[], message: string): void {
-    if (message.startsWith("NOSCRIPT")) {
-      this.#write(PUBLISH_SCRIPT, "EVAL");
-      return;
+  /** What was sent will not come back: nobody here wants it, or those who do are deaf at this moment. */
+  #deliverHere({ channel, frames }: SentMessage): void {
+    const wanted = this.#hearing.wants(channel.name);
+    for (const { echo, raw } of frames) {
+      // A raw frame bears no number: if it came after all, nobody could tell that it is a repeat.
+      if (raw && wanted) this.#verdicts.lost("echo_lost", 1);
+      const payload = echo?.payload;
+      if (echo === undefined || payload === undefined) continue;
+      this.#echo.forget(echo);
+      echo.heard = true;
+      if (wanted) this.#hearing.unheard(echo, payload);
     }
-    this.#sent = undefined;
+  }
+
+  #failed(sent: SentMessage[], error: string): void {
     const frames = sent.flatMap((one) => one.frames);
-    if (/^(LOADING|MASTERDOWN|READONLY|BUSY|TRYAGAIN|CLUSTERDOWN)/.test(message)) {
+    if (/^(LOADING|MASTERDOWN|READONLY|BUSY|TRYAGAIN|CLUSTERDOWN)/.test(error)) {
       this.queue.settle(frames);
-      this.link.reset(message);
+      this.link.reset(error);
       return;
     }
     this.#scriptDenied = true;
     this.#log.warn("script-denied", {
       consequence: "no comparison of subscribers until the next connection",
-      error: message,
+      error,
     });
     this.#verdicts.scriptDenied(sent);
     this.queue.settle(frames);
     this.#schedule();
   }
 
-  #sendControl(inbox: Buffer, message: Buffer): void {
-    if (this.link.state !== "up") return;
-    this.#expected.push("control");
-    this.link.write(encodeCommand(["PUBLISH", inbox, message]));
+  /** The two connections do not hear each other, or are not at the master: both are made anew, at the address of now. */
+  #mistrust(why: CanaryFailure, dialer: Dialer): void {
+    dialer.suspect(`canary ${why}`);
+    this.#hearing.reset(`canary ${why}`);
+    this.link.reset(`canary ${why}`);
   }
 }

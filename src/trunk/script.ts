@@ -5,7 +5,8 @@
  * script's own atomic moment, that every subscriber can rebuild. Pattern subscribers are in neither count; while there is
  * one, only an operator's word (a uniform fleet) lets deltas flow.
  *
- * ARGV[1]: "1" where the fleet is declared uniform. Then three arguments a message: channel, "s" (records for the side
+ * ARGV[1]: "1" where the fleet is declared uniform. ARGV[2]: the sender's own inbox; a sender whose inbox nobody hears
+ * cannot be asked for a base, so its frames go raw. Then three arguments a message: channel, "s" (records for the side
  * channel) or "r" (one raw payload for the channel itself), payload.
  *
  * Reply: one element a message, in order.
@@ -20,7 +21,7 @@
  */
 import { createHash } from "node:crypto";
 
-export const Refusal = { MixedFleet: -1, Patterns: -2, SideDenied: -3, AfterRefusal: -4 } as const;
+export const Refusal = { MixedFleet: -1, Patterns: -2, SideDenied: -3, AfterRefusal: -4, Unreachable: -5 } as const;
 
 export const PUBLISH_SCRIPT = `local uniform = ARGV[1] == '1'
 local patterns = 0
@@ -28,11 +29,16 @@ if not uniform then
   patterns = redis.pcall('PUBSUB', 'NUMPAT')
   if type(patterns) ~= 'number' then patterns = 1 end
 end
+local reachable = false
+if ARGV[2] ~= '' then
+  local counts = redis.pcall('PUBSUB', 'NUMSUB', ARGV[2])
+  reachable = counts.err == nil and counts[2] > 0
+end
 local out = {}
 local counted, listeners, equal
 local n = 0
 local refused = false
-for i = 2, #ARGV, 3 do
+for i = 3, #ARGV, 3 do
   local channel, kind, payload = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   n = n + 1
   if refused then
@@ -44,7 +50,7 @@ for i = 2, #ARGV, 3 do
       counted, listeners, equal = channel, 0, false
       if counts.err == nil then
         listeners = counts[2]
-        equal = uniform or (patterns == 0 and counts[2] == counts[4])
+        equal = reachable and (uniform or (patterns == 0 and counts[2] == counts[4]))
       end
     end
     if kind == 'r' then
@@ -64,7 +70,7 @@ for i = 2, #ARGV, 3 do
       end
     else
       refused = true
-      out[n] = patterns > 0 and -2 or -1
+      out[n] = not reachable and -5 or patterns > 0 and -2 or -1
     end
   end
 end

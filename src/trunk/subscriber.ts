@@ -34,7 +34,8 @@ export interface SubscriberOwner {
   /** A message on the side channel of `channel`. */
   side(channel: Buffer, message: Buffer): void;
   inbox(message: Buffer): void;
-  up(): void;
+  /** After a time of deafness, everything that is wanted is held again. */
+  resubscribed(): void;
   down(): void;
 }
 
@@ -56,6 +57,10 @@ export class Subscriber {
   readonly #patterns = new BufferMap<Upstreamed>();
   #expected: Expected[] = [];
   #outbox: Buffer[] = [];
+  /** The server has confirmed this connection's inbox. */
+  #inbox: Buffer | undefined;
+  #inboxDenied = false;
+  #deaf = false;
 
   constructor(epoch: number, options: LinkOptions, dialer: Dialer, owner: SubscriberOwner, log: Log, meter: Meter) {
     this.#epoch = epoch;
@@ -90,7 +95,21 @@ export class Subscriber {
 
   /** True while something published to the channel reaches this pod. */
   hears(channel: Buffer): boolean {
-    if (this.link.state !== "up") return false;
+    return this.link.state === "up" && this.wants(channel);
+  }
+
+  /** Our numbered inbox, while the server holds it for this connection. */
+  get inbox(): Buffer | undefined {
+    return this.#inbox;
+  }
+
+  /** True where there is hope to be heard soon: connected or connecting, and the inbox not refused. */
+  get hopeful(): boolean {
+    return this.link.state !== "denied" && !this.#inboxDenied;
+  }
+
+  /** Somebody in the pod has asked for the channel, whether it is heard at this moment or not. */
+  wants(channel: Buffer): boolean {
     const exact = this.#channels.get(channel);
     if (exact !== undefined && exact.state !== "denied") return true;
     for (const pattern of this.#patterns.values()) {
@@ -112,16 +131,19 @@ export class Subscriber {
     this.connection++;
     this.#expected = [];
     this.#outbox = [];
-    this.#expect(null, "subscribe", 1, ["SUBSCRIBE", inboxOf(this.#epoch, this.connection)]);
+    const numbered = inboxOf(this.#epoch, this.connection);
+    this.#inboxDenied = false;
+    this.#expect(null, "subscribe", 2, ["SUBSCRIBE", numbered, inboxOf(this.#epoch)]);
     for (const subscription of this.#all()) {
       if (subscription.state !== "denied") this.#send("subscribe", subscription);
     }
-    this.#owner.up();
   }
 
   #down(): void {
     this.#expected = [];
     this.#outbox = [];
+    this.#inbox = undefined;
+    this.#deaf = true;
     for (const subscription of this.#all()) if (subscription.state === "confirmed") subscription.state = "pending";
     this.#owner.down();
   }
@@ -169,8 +191,22 @@ export class Subscriber {
     const expected = this.#expected[0];
     if (expected === undefined || --expected.left > 0) return;
     this.#expected.shift();
-    const { subscription, verb } = expected;
-    if (subscription === null || verb === "unsubscribe") return;
+    this.#confirmed(expected);
+    this.#answered();
+  }
+
+  #answered(): void {
+    if (!this.#deaf || this.#expected.length > 0) return;
+    this.#deaf = false;
+    this.#owner.resubscribed();
+  }
+
+  #confirmed({ subscription, verb }: Expected): void {
+    if (verb === "unsubscribe") return;
+    if (subscription === null) {
+      this.#inbox = inboxOf(this.#epoch, this.connection);
+      return;
+    }
     if (this.#mapOf(subscription.kind).get(subscription.name) !== subscription) return;
     subscription.state = "confirmed";
     this.#owner.settled(subscription);
@@ -178,9 +214,15 @@ export class Subscriber {
 
   #refused(error: string): void {
     const expected = this.#expected.shift();
+    this.#denied(expected, error);
+    this.#answered();
+  }
+
+  #denied(expected: Expected | undefined, error: string): void {
     const subscription = expected?.subscription;
     if (subscription === undefined || subscription === null) {
-      this.#log.warn("inbox-denied", { error, consequence: "no keyframe can be asked of this sidecar" });
+      this.#inboxDenied = true;
+      this.#log.warn("inbox-denied", { error, consequence: "no keyframe can be asked of this sidecar: it sends raw" });
       return;
     }
     if (expected?.verb === "unsubscribe") return;

@@ -13,7 +13,7 @@ import type { BatchLimits } from "../plane/gather.js";
 import { Rebuilder } from "../plane/rebuild.js";
 import type { DeliveredKind, RebuildLimits, RebuildSink } from "../plane/rebuild-sink.js";
 import type { StreamLimits } from "../plane/streams.js";
-import { Publisher } from "./publisher.js";
+import { type Hearing, Publisher } from "./publisher.js";
 import type { QueueLimits } from "./queue.js";
 import { Subscriber, type Upstreamed } from "./subscriber.js";
 
@@ -27,6 +27,8 @@ export interface TrunkOptions {
   batch: BatchLimits;
   queue: QueueLimits;
   windowMs: number;
+  canaryMs: number;
+  canaryTimeoutMs: number;
 }
 
 /** Holds, questions and queue waits are looked after this often. */
@@ -87,9 +89,11 @@ export class Trunk {
           this.#rebuilder.message(channel, message);
         },
         inbox: (message) => this.#inbox(message),
-        up: () => {},
-        // What was published while nobody listened here will not come back.
-        down: () => lost.inc(echo.clear()),
+        resubscribed: () => {
+          this.#deliverUnheard(echo);
+          this.publisher.control.hello(this.#rebuilder.hello());
+        },
+        down: () => this.#deliverUnheard(echo),
       },
       log,
       meter,
@@ -103,12 +107,14 @@ export class Trunk {
         queue: options.queue,
         windowMs: options.windowMs,
         askMs: options.rebuild.askMs,
+        canaryMs: options.canaryMs,
+        canaryTimeoutMs: options.canaryTimeoutMs,
         link: link("publisher"),
       },
       dialer,
       this.#encoder,
       echo,
-      this.subscriber,
+      this.#hearing(),
       clock,
       log,
       meter,
@@ -140,6 +146,7 @@ export class Trunk {
     ]) {
       if (link.state !== "up") troubles.push(`${name}: ${link.trouble}`);
     }
+    if (troubles.length === 0 && this.publisher.canary.trouble !== "") troubles.push(this.publisher.canary.trouble);
     const pending = this.subscriber.pending();
     if (pending > 0) troubles.push(`${pending} subscriptions are not held upstream`);
     return troubles;
@@ -166,6 +173,33 @@ export class Trunk {
   #inbox(message: Buffer): void {
     if (typeOf(message) === MessageType.Frames) this.#rebuilder.message(Buffer.alloc(0), message);
     else this.publisher.control.inbox(message);
+  }
+
+  /**
+   * Our own frames that were sent and have not come back when the subscriber was lost: apps of this pod get them here, in
+   * the order of sending. Should one come after all, it is a repeat.
+   */
+  #deliverUnheard(echo: EchoQueue): void {
+    echo.drain((sent, payload) => this.#rebuilder.own(sent, payload));
+  }
+
+  #hearing(): Hearing {
+    const { subscriber } = this;
+    return {
+      get connection() {
+        return subscriber.connection;
+      },
+      get inbox() {
+        return subscriber.inbox;
+      },
+      get hopeful() {
+        return subscriber.hopeful;
+      },
+      wants: (channel) => subscriber.wants(channel),
+      hears: (channel) => subscriber.hears(channel),
+      reset: (reason) => subscriber.link.reset(reason),
+      unheard: (sent, payload) => this.#rebuilder.own(sent, payload),
+    };
   }
 
   #sink(log: Log, meter: Meter, evicted: Record<"idle" | "count" | "bytes", { inc(by?: number): void }>): RebuildSink {

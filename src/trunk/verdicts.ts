@@ -46,6 +46,13 @@ export type LossReason = "superseded" | "queue_timeout" | "upstream_lost" | "den
 const LOSSES: readonly LossReason[] = ["superseded", "queue_timeout", "upstream_lost", "denied", "echo_lost"];
 const KINDS = ["keyframe", "delta", "raw"] as const;
 
+const REASONS: Readonly<Record<number, string>> = {
+  [Refusal.MixedFleet]: "mixed_fleet",
+  [Refusal.Patterns]: "patterns",
+  [Refusal.SideDenied]: "side_denied",
+  [Refusal.Unreachable]: "unreachable",
+};
+
 export class Verdicts {
   readonly #echo: EchoQueue;
   readonly #log: Log;
@@ -55,6 +62,7 @@ export class Verdicts {
   readonly #mixed: Counter;
   readonly #patterns: Counter;
   readonly #denied: Counter;
+  readonly #unreachable: Counter;
   readonly #wait: Histogram;
 
   constructor(echo: EchoQueue, log: Log, meter: Meter) {
@@ -68,6 +76,7 @@ export class Verdicts {
     this.#mixed = meter.counter("keyframe_refused_batches_total", { reason: "mixed_fleet" });
     this.#patterns = meter.counter("keyframe_refused_batches_total", { reason: "patterns" });
     this.#denied = meter.counter("keyframe_refused_batches_total", { reason: "script_denied" });
+    this.#unreachable = meter.counter("keyframe_refused_batches_total", { reason: "unreachable" });
     this.#wait = meter.histogram("keyframe_publish_wait_seconds");
   }
 
@@ -155,14 +164,14 @@ export class Verdicts {
     }
     if (status === Refusal.SideDenied) channel.sideDenied = true;
     if (channel.mode !== "raw") {
-      const reason =
-        status === Refusal.Patterns ? "patterns" : status === Refusal.SideDenied ? "side_denied" : "mixed_fleet";
-      this.#log.info("channel-raw", { channel: channel.name.toString(), reason });
+      this.#log.info("channel-raw", { channel: channel.name.toString(), reason: REASONS[status] ?? "mixed_fleet" });
     }
     channel.mode = "raw";
     // Nobody holds these frames as bases: what follows the raw phase begins anew.
     channel.generation++;
-    (status === Refusal.Patterns ? this.#patterns : this.#mixed).inc();
+    if (status === Refusal.Patterns) this.#patterns.inc();
+    else if (status === Refusal.Unreachable) this.#unreachable.inc();
+    else this.#mixed.inc();
     for (const frame of frames) {
       if (frame.doubtful) {
         this.#forgetEcho(frame);

@@ -58,6 +58,8 @@ describe("the configuration", () => {
       pauseBytes: MiB,
       dialTimeoutMs: 5000,
       drainTimeoutMs: 10_000,
+      canaryMs: 2000,
+      canaryTimeoutMs: 5000,
       halfCloseMs: 5000,
       logLevel: "info",
     };

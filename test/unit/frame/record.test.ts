@@ -26,6 +26,7 @@ const FIELDS: RecordFields = {
   streamKey: -1,
   primerInstance: 0,
   primerSeq: 0,
+  newest: false,
   length: 5,
   crc: 0xcafe_babe,
 };
@@ -54,6 +55,7 @@ const anyFields: fc.Arbitrary<RecordFields> = fc
     streamKey: fc.integer({ min: -1, max: 0xffff_ffff }),
     primerInstance: fc.maxSafeNat(),
     primerSeq: fc.maxSafeNat(),
+    newest: fc.boolean(),
     length: fc.nat(),
     crc: fc.integer({ min: 0, max: 0xffff_ffff }),
   })
@@ -64,6 +66,7 @@ const anyFields: fc.Arbitrary<RecordFields> = fc
       back: Math.min(fields.back, fields.seq),
       primerInstance: primed ? fields.primerInstance : 0,
       primerSeq: primed ? fields.primerSeq : 0,
+      newest: fields.kind === RecordKind.Repair && fields.newest,
     };
   });
 
@@ -150,7 +153,6 @@ const MALFORMED: readonly (readonly [string, string])[] = [
   ["a whole frame primed by instance 0", `${HEAD}18be0101000100cafebabe00`],
   ["a whole frame primed and not deflated", `${HEAD}10be0101010100cafebabe00`],
   ["a primer cut short", `${HEAD}18be010101`],
-  ["chain on a repair", `${HEAD}12be010100cafebabe00`],
   ["a key on a delta", `${HEAD}31be0101cafebabe00`],
   ["keep on gone", `${HEAD}07be0101`],
   ["deflated on gone", `${HEAD}0bbe0101`],

@@ -11,9 +11,9 @@ import { test } from "node:test";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { ByteReader, putVarint, varintSize } from "../../../src/frame/bytes.js";
 import { crc32 } from "../../../src/frame/checksum.js";
+import { type ControlKind, decodeControl, encodeControl } from "../../../src/frame/control.js";
 import { DICTIONARY } from "../../../src/frame/dictionary.js";
 import { headSize, putHead } from "../../../src/frame/message.js";
-import { decodeNacks, encodeNacks } from "../../../src/frame/nack.js";
 import {
   encodeMessage,
   encodeRecord,
@@ -122,6 +122,7 @@ test("records", () => {
       streamKey: of.streamKey === undefined ? -1 : number(of.streamKey),
       primerInstance: 0,
       primerSeq: 0,
+      newest: false,
       length: base === undefined ? result.length : 0,
       crc: gone ? 0 : crc32(result),
     };
@@ -149,18 +150,20 @@ test("deflated bodies", () => {
   }
 });
 
-test("NACKs", () => {
-  for (const block of examples("nack")) {
+test("control messages", () => {
+  for (const block of examples("control")) {
     const of = Object.fromEntries(block) as Record<string, string>;
-    const nacks = of.nacks!.split(", ").map((pair) => {
+    const pairs = of.pairs!.split(", ").map((pair) => {
       const [instance, seq] = pair.split(" ").map(Number);
       return { instance: instance!, seq: seq! };
     });
-    assert.deepEqual(encodeNacks(number(of.epoch!), Number(of.connection), nacks), hex(of.message!));
-    assert.deepEqual(decodeNacks(hex(of.message!)), {
+    const kind = Number(of.kind) as ControlKind;
+    assert.deepEqual(encodeControl(kind, number(of.epoch!), Number(of.connection), pairs), hex(of.message!));
+    assert.deepEqual(decodeControl(hex(of.message!)), {
+      kind,
       epoch: number(of.epoch!),
       connection: Number(of.connection),
-      nacks,
+      pairs,
     });
   }
 });

@@ -105,6 +105,7 @@ function code(stream: Stream, payload: Buffer, cumulative: boolean, totals: Tota
     streamKey: -1,
     primerInstance: 0,
     primerSeq: 0,
+    newest: false,
     length: payload.length,
     crc: crc32(payload),
   };

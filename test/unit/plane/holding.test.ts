@@ -115,7 +115,7 @@ test("a record under our own number whose checksum is another's brings no frame 
   const receiver = new TestReceiver(clock, 0xfeed);
   const sent = ours.send(growing[0]!.channel, growing[0]!.payload);
   receiver.own = { instance: 1, seq: 1 };
-  receiver.echo.add(1, 1, sent.payload, sent.encoded!.crc);
+  receiver.echo.add(sent.channel, 0, 1, 1, sent.payload, sent.encoded!.crc);
   receiver.receive(theirs.send(deltas[0]!.channel, deltas[0]!.payload));
   assert.equal(receiver.delivered.length, 0);
   receiver.receive(sent);

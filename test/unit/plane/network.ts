@@ -5,10 +5,11 @@
 import { encodeMessage } from "../../../src/frame/record.js";
 import { ANY_DOMAIN, type DomainTag } from "../../../src/plane/domain.js";
 import { EchoQueue } from "../../../src/plane/echo.js";
-import { type ChannelStreams, Encoder, type FrameFacts, factsOf } from "../../../src/plane/encode.js";
+import { Encoder } from "../../../src/plane/encode.js";
 import { Batch } from "../../../src/plane/gather.js";
 import { Rebuilder } from "../../../src/plane/rebuild.js";
 import type { RebuildLimits } from "../../../src/plane/rebuild-sink.js";
+import { type ChannelStreams, type FrameFacts, factsOf } from "../../../src/plane/sender.js";
 import type { StreamLimits } from "../../../src/plane/streams.js";
 import { nameFrame, newFrameName } from "../../../src/socketio/dialect.js";
 import { ManualClock, limits as roomy } from "./support.js";
@@ -116,7 +117,14 @@ export class Pod {
         continue;
       }
       for (const { encoded, frame } of out) {
-        this.echo.add(encoded!.instance, encoded!.seq, frame.payload, encoded!.crc);
+        this.echo.add(
+          Buffer.from(channel.name, "latin1"),
+          0,
+          encoded!.instance,
+          encoded!.seq,
+          frame.payload,
+          encoded!.crc,
+        );
       }
       const records = out.map(({ encoded }) => encoded!.record);
       const bytes2 = encodeMessage(this.epoch, 1, records);
@@ -162,10 +170,11 @@ export class Network {
     const answers: { wire: Wire; to: Pod | undefined }[] = [];
     for (const { epoch, instance, seq } of pod.asked.splice(0)) {
       const sender = this.pods.find((one) => one.epoch === epoch);
-      const repair = sender?.encoder.repair(instance, seq, this.clock.now());
-      if (sender === undefined || repair === undefined) continue;
-      const bytes = encodeMessage(epoch, 1, [repair.record]);
-      const channel = (repair.channel as Channel | null)?.name;
+      const now = this.clock.now();
+      if (sender === undefined || sender.encoder.repairDue(instance, now) > now) continue;
+      const repair = sender.encoder.repair(instance, seq, now);
+      const bytes = encodeMessage(epoch, 1, [repair?.record ?? sender.encoder.gone(instance, seq)]);
+      const channel = (repair?.channel as Channel | undefined)?.name;
       const wire: Wire = { channel: channel ?? "", bytes, kind: "repair", from: epoch };
       // A word that an instance is gone goes to the asker's inbox, a repair to all that listen.
       answers.push({ wire, to: channel === undefined ? pod : undefined });

@@ -3,9 +3,10 @@ import type { Clock } from "../../../src/core/ports.js";
 import { encodeMessage, type WireRecord } from "../../../src/frame/record.js";
 import { ANY_DOMAIN } from "../../../src/plane/domain.js";
 import { EchoQueue } from "../../../src/plane/echo.js";
-import { type ChannelStreams, type Encoded, Encoder, factsOf } from "../../../src/plane/encode.js";
+import { type Encoded, Encoder } from "../../../src/plane/encode.js";
 import { Rebuilder } from "../../../src/plane/rebuild.js";
 import type { RebuildLimits } from "../../../src/plane/rebuild-sink.js";
+import { type ChannelStreams, factsOf } from "../../../src/plane/sender.js";
 import { nameFrame, newFrameName } from "../../../src/socketio/dialect.js";
 
 export class ManualClock implements Clock {
@@ -37,6 +38,7 @@ export class TestSender {
   readonly encoder: Encoder;
   readonly evictions: string[] = [];
   readonly #channels = new Map<string, ChannelStreams>();
+  readonly #asked = new Map<number, { seq: number; dueAt: number }>();
 
   constructor(
     readonly epoch: number,
@@ -70,10 +72,36 @@ export class TestSender {
     return encodeMessage(this.epoch, 1, records);
   }
 
-  /** The side message that answers a question, or undefined. */
-  repair(instance: number, seq: number): Buffer | undefined {
+  /** Answers questions as the trunk does: each once, when its stream may be repaired again. */
+  answers(asked: readonly { instance: number; seq: number }[]): { channel: Buffer; message: Buffer }[] {
+    const now = this.clock.now();
+    for (const { instance, seq } of asked) {
+      const seqs = this.#asked.get(instance);
+      if (seqs === undefined) this.#asked.set(instance, { seq, dueAt: this.encoder.repairDue(instance, now) });
+      else seqs.seq = Math.min(seqs.seq, seq);
+    }
+    const messages: { channel: Buffer; message: Buffer }[] = [];
+    for (const [instance, { seq, dueAt }] of this.#asked) {
+      if (dueAt > now) continue;
+      this.#asked.delete(instance);
+      const repair = this.encoder.repair(instance, seq, now);
+      messages.push({
+        channel: Buffer.from(this.nameOf(repair?.channel), "latin1"),
+        message: this.message(repair?.record ?? this.encoder.gone(instance, seq)),
+      });
+    }
+    return messages;
+  }
+
+  nameOf(channel: ChannelStreams | undefined): string {
+    for (const [name, streams] of this.#channels) if (streams === channel) return name;
+    return "";
+  }
+
+  /** The side message that answers a question. */
+  repair(instance: number, seq: number): Buffer {
     const repair = this.encoder.repair(instance, seq, this.clock.now());
-    return repair && this.message(repair.record);
+    return this.message(repair === undefined ? this.encoder.gone(instance, seq) : repair.record);
   }
 }
 
