@@ -8,6 +8,8 @@ import { TOO_LONG } from "./length-line.js";
 
 /** Largest argument count that Redis takes for a number at all: above it is its protocol error, not our limit. */
 const INT_MAX = 0x7fffffff;
+/** Longest argument that Redis takes unless told otherwise (proto-max-bulk-len), and the most that maxBulkBytes can be. */
+const REDIS_MAX_BULK = 512 * 1024 * 1024;
 
 /** A count or length that is no number; `result` is what `LengthLine.read` returned. */
 export function badLength(result: number, number: "multibulk" | "bulk", line: "mbulk" | "bulk"): KeyframeError {
@@ -33,5 +35,6 @@ export function tooManyArgs(argc: number, most: number): KeyframeError {
 }
 
 export function tooLongBulk(length: number, most: number): KeyframeError {
+  if (length > REDIS_MAX_BULK) return new ProtocolError("invalid bulk length");
   return new LimitError("maxBulkBytes", `an argument of ${length} bytes is over maxBulkBytes (${most})`);
 }

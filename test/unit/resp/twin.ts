@@ -45,7 +45,7 @@ function twinArray(text: string, limits: RespLimits): Found {
     if (!rest.startsWith("$")) throw new Error(`expected '$', got '${shown(rest.charCodeAt(0))}'`);
     const size = twinNumber(rest, limits, "invalid bulk length", "too big bulk count string");
     if (size === undefined) return undefined;
-    if (size.value < 0) throw new Error("invalid bulk length");
+    if (size.value < 0 || size.value > 2 ** 29) throw new Error("invalid bulk length");
     if (size.value > limits.maxBulkBytes) {
       throw new Error(`an argument of ${size.value} bytes is over maxBulkBytes (${limits.maxBulkBytes})`);
     }
