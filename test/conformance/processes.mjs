@@ -12,9 +12,22 @@ import { setUpNodeModules } from "../setup/node-modules.mjs";
 const main = join(root, "dist/main.js");
 const children = new Set();
 process.on("exit", () => {
-  for (const child of children) child.kill("SIGKILL");
+  for (const child of children) signal(child, "SIGKILL");
 });
-for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
+for (const name of ["SIGINT", "SIGTERM"]) process.once(name, () => process.exit(130));
+
+/** Ends a child, and its own children too where it leads a process group. */
+function signal(child, name) {
+  if (!child.leadsGroup) {
+    child.kill(name);
+    return;
+  }
+  try {
+    process.kill(-child.pid, name);
+  } catch {
+    // The group has ended by itself.
+  }
+}
 
 /** A TCP port of 127.0.0.1 that was free a moment ago. */
 export function freePort() {
@@ -33,8 +46,8 @@ export function freePort() {
  *
  * @param {string} command the executable
  * @param {string[]} args its arguments
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, onLine?: (line: string) => void }} [options] `onLine` hears stdout
- *   and stderr line by line
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, group?: boolean, onLine?: (line: string) => void }} [options]
+ *   `onLine` hears stdout and stderr line by line; `group`: what the child starts is ended with it
  * @returns {{ pid: number, tail: string[], exited: Promise<number | null>, stop: () => Promise<void> }} `tail` holds the
  *   last 50 lines it wrote; `stop` asks with SIGTERM and insists after 15 s
  */
@@ -43,7 +56,9 @@ export function launch(command, args, options = {}) {
     cwd: options.cwd,
     env: options.env ?? process.env,
     stdio: ["ignore", "pipe", "pipe"],
+    detached: options.group === true,
   });
+  child.leadsGroup = options.group === true && child.pid !== undefined;
   children.add(child);
   const tail = [];
   const hear = (stream) => {
@@ -68,13 +83,14 @@ export function launch(command, args, options = {}) {
     });
     child.once("exit", (code) => {
       children.delete(child);
+      if (child.leadsGroup) signal(child, "SIGKILL");
       resolve(code);
     });
   });
   const stop = async () => {
     if (!children.has(child)) return;
-    child.kill("SIGTERM");
-    const insist = setTimeout(() => child.kill("SIGKILL"), 15_000);
+    signal(child, "SIGTERM");
+    const insist = setTimeout(() => signal(child, "SIGKILL"), 15_000);
     await exited;
     clearTimeout(insist);
   };
@@ -119,12 +135,25 @@ export function sleep(ms) {
  * Starts a server without persistence, in a folder of its own.
  *
  * @param {{ server: string, env: NodeJS.ProcessEnv }} binaries from test/setup/server.mjs
+ * @param {string[]} [more] further arguments of the server
  * @returns {Promise<{ port: number, pid: number, stop: () => Promise<void> }>}
  */
-export async function startServer(binaries) {
+export async function startServer(binaries, more = []) {
   const dir = mkdtempSync(join(tmpdir(), "keyframe-server-"));
   const port = await freePort();
-  const args = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", dir];
+  const args = [
+    "--port",
+    String(port),
+    "--bind",
+    "127.0.0.1",
+    "--save",
+    "",
+    "--appendonly",
+    "no",
+    "--dir",
+    dir,
+    ...more,
+  ];
   const started = launch(binaries.server, args, { cwd: dir, env: binaries.env });
   await accepting(port, started, binaries.server);
   const stop = async () => {

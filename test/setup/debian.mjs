@@ -56,17 +56,20 @@ export function debianMirror() {
 }
 
 /**
- * Downloads packages and those of their dependencies that the machine lacks, and unpacks all into `target`.
- * Returns undefined when done, else the reason why it could not be.
+ * apt-get with an index, a configuration and a cache of its own under .cache, the index brought up to date.
+ *
+ * @param {string} name the folder's name in .cache
+ * @param {"deb" | "deb-src"} types what the index is of
+ * @returns {Promise<{ failed: string } | { place: string, apt: (words: string[], cwd?: string) => Promise<{ code: number, output: string }> }>}
  */
-export async function fetchDebian(packages, target) {
+export async function privateApt(name, types) {
   const mirror = debianMirror();
-  if (!mirror) return "this is no Debian-like system with apt sources of its release";
-  const place = join(cache, "apt");
+  if (!mirror) return { failed: "this is no Debian-like system with apt sources of its release" };
+  const place = join(cache, name);
   for (const dir of ["lists/partial", "archives/partial", "parts"]) mkdirSync(join(place, dir), { recursive: true });
   const { release, uri, components, signedBy } = mirror;
   const stanza = (suites) =>
-    `Types: deb\nURIs: ${uri}\nSuites: ${suites}\nComponents: ${components}\n${signedBy ? `Signed-By: ${signedBy}\n` : ""}`;
+    `Types: ${types}\nURIs: ${uri}\nSuites: ${suites}\nComponents: ${components}\n${signedBy ? `Signed-By: ${signedBy}\n` : ""}`;
   const options = [
     ...[
       "-o",
@@ -82,21 +85,31 @@ export async function fetchDebian(packages, target) {
     ...(isRoot ? ["-o", "APT::Sandbox::User=root"] : []),
   ];
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" };
+  const apt = (words, cwd) => run("apt-get", [...options, ...words], { env, cwd });
   // Some mirrors have no backports; then the release itself must do.
   let update;
   for (const suites of [`${release} ${release}-backports`, release]) {
     writeText(join(place, "mirror.sources"), stanza(suites));
-    update = await run("apt-get", [...options, "update", "-q"], { env });
+    update = await apt(["update", "-q"]);
     if (update.code === 0 && !/^(Err:|E: )/m.test(update.output)) break;
   }
-  if (update.code !== 0) return `the package index could not be had:\n${tail(update.output, 4)}`;
+  if (update.code !== 0) return { failed: `the package index could not be had:\n${tail(update.output, 4)}` };
+  return { place, apt };
+}
+
+/**
+ * Downloads packages and those of their dependencies that the machine lacks, and unpacks all into `target`.
+ * Returns undefined when done, else the reason why it could not be.
+ */
+export async function fetchDebian(packages, target) {
+  const { failed, place, apt } = await privateApt("apt", "deb");
+  if (failed !== undefined) return failed;
   rmSync(join(place, "archives"), { recursive: true, force: true });
   mkdirSync(join(place, "archives", "partial"), { recursive: true });
-  const get = await run(
-    "apt-get",
-    [...options, "install", "-q", "-y", "--no-install-recommends", "--download-only", "--reinstall", ...packages],
-    { env },
-  );
+  const get = await apt([
+    ...["install", "-q", "-y", "--no-install-recommends", "--download-only", "--reinstall"],
+    ...packages,
+  ]);
   const archives = readdirSync(join(place, "archives")).filter((file) => file.endsWith(".deb"));
   if (get.code !== 0 || archives.length === 0) return `${packages.join(", ")}: ${tail(get.output, 4)}`;
   rmSync(target, { recursive: true, force: true });
