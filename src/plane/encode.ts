@@ -11,7 +11,7 @@ import { crc32 } from "../frame/checksum.js";
 import { encodeRecord, type RecordFields, RecordKind, recordSize, type WireRecord } from "../frame/record.js";
 import { diff } from "../frame/splice.js";
 import { ASYNC_BYTES, packHunks, packPrimed, packWhole, type Whole } from "../frame/whole.js";
-import { conflicts, type DomainTag } from "./domain.js";
+import type { DomainTag } from "./domain.js";
 import { type ChannelStreams, type FrameFacts, RepairPace, type SenderStream } from "./sender.js";
 import { type EvictionReason, type StreamLimits, StreamTable } from "./streams.js";
 
@@ -75,9 +75,7 @@ export class Encoder {
     crc: 0,
   };
   #instances = 0;
-  /** How many frames have been sent, and for each domain which of them was its last. */
   #frames = 0;
-  readonly #lastOf = new Float64Array(256);
 
   constructor(limits: StreamLimits, onEvict: (reason: EvictionReason) => void) {
     this.#streams = new StreamTable(limits, (_key, stream, reason) => {
@@ -118,11 +116,6 @@ export class Encoder {
     const hunks = diff(stream.base, payload, Math.max(64, payload.length >> 1));
     if (hunks === null) return this.#keyframe(stream, payload, facts.tag, primer);
     return this.#delta(stream, payload, hunks, facts.tag, primer);
-  }
-
-  /** A frame of this domain goes out raw, or without a stream: no older one of its domain may be sent again behind it. */
-  passed(tag: DomainTag): void {
-    this.#lastOf[tag] = ++this.#frames;
   }
 
   /** When a receiver that lacks the base of (instance, …) may be answered, Clock milliseconds; notes that it asked. */
@@ -168,14 +161,17 @@ export class Encoder {
 
   /**
    * The newest frame of an instance, for receivers that were deaf and have rebuilt it up to `seq` only. Undefined where they
-   * have missed nothing, where it is no longer known, or where a later frame of its order domain has been sent: behind
-   * that one it would come out of order.
+   * have missed nothing, or where it is no longer known.
    */
   newest(instance: number, seq: number, now: number): { channel: ChannelStreams; record: WireRecord } | undefined {
     const stream = this.#byInstance.get(instance);
     if (stream === undefined || stream.seq <= seq || now - stream.usedAt > NEWEST_MS) return undefined;
-    if (this.#overtaken(stream)) return undefined;
     return { channel: stream.channel, record: this.#again(stream, stream.seq, stream.newest, true) };
+  }
+
+  /** Which of all frames the newest of an instance was: what is sent again must keep that order. */
+  sentAs(instance: number): number {
+    return this.#byInstance.get(instance)?.sentAs ?? 0;
   }
 
   sweep(now: number): void {
@@ -225,7 +221,7 @@ export class Encoder {
     deflated: boolean,
     primer: Primer | undefined,
   ): Encoded {
-    this.#advance(stream, payload, tag);
+    this.#advance(stream, payload);
     this.#setBase(stream, payload);
     const record = this.#whole(RecordKind.Whole, stream, stream.seq, payload, tag, body, deflated, primer);
     return this.#encoded(record, "keyframe", stream);
@@ -272,7 +268,7 @@ export class Encoder {
       const primed = packPrimed(payload, primer.base, body.length - PRIMER_BYTES);
       if (primed !== undefined) return this.#sendWhole(stream, payload, tag, primed, true, primer);
     }
-    this.#advance(stream, payload, tag);
+    this.#advance(stream, payload);
     const repin = !stream.chain && hunks.length > REPIN_BYTES && hunks.length > stream.leanest * REPIN_FACTOR;
     if (hunks.length < stream.leanest) stream.leanest = hunks.length;
     const fields = this.#fields;
@@ -297,19 +293,10 @@ export class Encoder {
     return { record, bytes: recordSize(record), kind, instance, seq, crc: this.#fields.crc };
   }
 
-  /** A later frame of its order domain has been sent. */
-  #overtaken(stream: SenderStream): boolean {
-    for (let tag = 0; tag < this.#lastOf.length; tag++) {
-      if (this.#lastOf[tag]! > stream.sentAs && conflicts(tag, stream.tag)) return true;
-    }
-    return false;
-  }
-
-  #advance(stream: SenderStream, payload: Buffer, tag: DomainTag): void {
+  #advance(stream: SenderStream, payload: Buffer): void {
     stream.seq++;
     stream.newest = payload;
     stream.sentAs = ++this.#frames;
-    this.#lastOf[tag] = stream.sentAs;
   }
 
   #setBase(stream: SenderStream, payload: Buffer): void {

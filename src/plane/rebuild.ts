@@ -241,13 +241,8 @@ export class Rebuilder {
   #repair(channel: Buffer, stream: ReceiverStream): void {
     const { seq, length, crc, deflated, keep, newest, domain } = this.#reader;
     const now = this.#clock.now();
-    // As a frame that has just come, only if nothing has come of its domain since it was last heard of or asked after.
-    const missed =
-      newest &&
-      stream.askedAfter > now - HELLO_MS &&
-      seq > stream.seq &&
-      stream.seq > 0 &&
-      !stream.sender.heardSince(domain, stream.instance, stream.heardAs);
+    // What has been missed while this pod was deaf came before everything that it has heard since.
+    const missed = newest && stream.seq > 0 && seq > stream.seq && stream.askedAfter > now - HELLO_MS;
     if (!missed && stream.held === 0 && stream.brokenUntil === 0) return;
     // A late one must not take the place of something newer.
     if (stream.base(seq) !== undefined || (stream.chain && seq < stream.seq)) return;
@@ -262,9 +257,11 @@ export class Rebuilder {
     if (keep) this.#state.addBase(stream, seq, payload);
     const waited = this.#waiting.fill(stream, seq, crc, payload);
     if (missed && !waited && seq > stream.seq) {
-      if (!stream.chain && seq > stream.seq + 1) this.#sink.undelivered("gap", seq - stream.seq - 1);
+      const late = stream.sender.heardSince(domain, stream.instance, stream.heardAs);
+      const passedOver = seq - stream.seq - (late ? 0 : 1);
+      if (passedOver > 0) this.#sink.undelivered(stream.chain ? "superseded" : "gap", passedOver);
       stream.seq = seq;
-      this.#waiting.pass(channel, domain, payload, stream, seq, "keyframe");
+      if (!late) this.#waiting.pass(channel, domain, payload, stream, seq, "keyframe");
     }
     this.#waiting.settle();
   }

@@ -101,7 +101,6 @@ export class Assembler {
     const bytes = frame.raw ? frame.payload.length : frame.encoded!.bytes;
     if (!batch.hasRoom(bytes)) return false;
     if (frame.raw) {
-      this.#encoder.passed(frame.tag);
       batch.addRaw(channel, frame, bytes);
     } else {
       batch.addSide(channel, frame, bytes);

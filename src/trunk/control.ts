@@ -143,13 +143,19 @@ export class Control {
       if (this.#encoder.needsAnother(instance, lowest, highest)) take(this.#encoder.repair(instance, highest, now));
     }
     if (this.#roundAt <= now) {
-      for (const [instance, seq] of this.#deaf) {
+      for (const instance of this.#inOrder()) {
         if (!fits()) break;
+        const seq = this.#deaf.get(instance)!;
         this.#deaf.delete(instance);
         if (!this.#out.queued(instance)) take(this.#encoder.newest(instance, seq, now));
       }
     }
     return repairs;
+  }
+
+  /** In the order in which their newest frames were sent; made anew for each batch, because frames go on being sent. */
+  #inOrder(): number[] {
+    return [...this.#deaf.keys()].sort((a, b) => this.#encoder.sentAs(a) - this.#encoder.sentAs(b));
   }
 
   #lacks(epoch: number, connection: number, instance: number, seq: number): void {
