@@ -17,6 +17,8 @@ export interface Sent {
   payload: Buffer | undefined;
   /** It has come back, or apps here got it otherwise: should the batch be sent again, its second coming is a repeat. */
   heard: boolean;
+  /** The server has answered that it was published on the side channel. */
+  published: boolean;
 }
 
 export class EchoQueue {
@@ -44,7 +46,7 @@ export class EchoQueue {
 
   /** Notes a frame that is being sent. Call it in the order in which records go out. */
   add(channel: Buffer, tag: DomainTag, instance: number, seq: number, payload: Buffer, crc: number): Sent {
-    const sent: Sent = { channel, tag, instance, seq, crc, payload, heard: false };
+    const sent: Sent = { channel, tag, instance, seq, crc, payload, heard: false, published: false };
     this.#sent.push(sent);
     this.#bytes += payload.length;
     this.#frames++;
@@ -84,21 +86,19 @@ export class EchoQueue {
   }
 
   /**
-   * Takes everything that has not come back, in the order of sending: the subscriber was away, and what it missed will not
-   * come back. Should one of them come after all, it is a repeat.
+   * Takes everything that the server has published and that has not come back, in the order of sending: the subscriber was
+   * away, and what it missed will not come back. Should one of them come after all, it is a repeat. What is unanswered
+   * stays: it may be refused yet, and then it comes back raw.
    */
   drain(deliver: (sent: Sent, payload: Buffer) => void): void {
-    const sent = this.#sent.slice(this.#head);
-    this.#sent = [];
-    this.#head = 0;
-    this.#bytes = 0;
-    this.#frames = 0;
-    for (const one of sent) {
-      const payload = one.payload;
+    const published: Sent[] = [];
+    for (let i = this.#head; i < this.#sent.length; i++) if (this.#sent[i]!.published) published.push(this.#sent[i]!);
+    for (const sent of published) {
+      const payload = sent.payload;
       if (payload === undefined) continue;
-      one.payload = undefined;
-      one.heard = true;
-      deliver(one, payload);
+      this.forget(sent);
+      sent.heard = true;
+      deliver(sent, payload);
     }
   }
 

@@ -302,13 +302,13 @@ export class Publisher {
   }
 
   /** What was sent will not come back: nobody here wants it, or those who do are deaf at this moment. */
-  #deliverHere({ channel, frames }: SentMessage): void {
+  #deliverHere({ channel, kind, frames }: SentMessage): void {
     const wanted = this.#hearing.wants(channel.name);
-    for (const { echo, raw } of frames) {
+    for (const { echo } of frames) {
       // A raw frame bears no number: if it came after all, nobody could tell that it is a repeat.
-      if (raw && wanted) this.#verdicts.lost("echo_lost", 1);
+      if (kind === "raw" && wanted) this.#verdicts.lost("echo_lost", 1);
       const payload = echo?.payload;
-      if (echo === undefined || payload === undefined) continue;
+      if (!echo?.published || payload === undefined) continue;
       this.#echo.forget(echo);
       echo.heard = true;
       if (wanted) this.#hearing.unheard(echo, payload);

@@ -130,6 +130,7 @@ export class Verdicts {
     channel.listeners = listeners;
     this.#wire.inc(payload.length);
     for (const frame of frames) {
+      if (frame.echo !== undefined) frame.echo.published = true;
       this.#frames[frame.encoded!.kind].inc();
       this.#wait.observe((now - frame.at) / 1000);
       settleFrame(frame, { kind: "sent", listeners });

@@ -88,6 +88,9 @@ export async function startFaultProxy(options: { target: number }): Promise<Faul
         if (waiting > readAhead || delayMs === 0) await written;
       }
       await written;
+      // An end is held back like any byte: a pause hides that the other side has closed.
+      while (paused[direction] && pausing(link) && !to.destroyed)
+        await new Promise<void>((resolve) => wakers.push(resolve));
       to.end();
     } catch {
       to.destroy();
