@@ -6,8 +6,9 @@ import { readFileSync } from "node:fs";
 import { startAdmin } from "./admin/server.js";
 import type { Config } from "./config/types.js";
 import { KeyframeError } from "./core/errors.js";
-import type { Clock, Log } from "./core/ports.js";
+import type { Clock, Log, Meter } from "./core/ports.js";
 import { Dialer, type Resolver, StaticResolver } from "./discovery/dialer.js";
+import type { TlsOptions } from "./discovery/open.js";
 import { SentinelResolver } from "./discovery/sentinel.js";
 import { Metrics } from "./metrics/registry.js";
 import { epochFrom } from "./plane/epoch.js";
@@ -40,10 +41,8 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
     maxArgs: config.maxArgs,
     maxLineBytes: 64 * 1024,
   };
-  const dialer = new Dialer(resolverOf(config, log), {
-    timeoutMs: config.dialTimeoutMs,
-    tls: upstream.tls ? { ca: readCa(config.upstreamCaFile), serverName: config.upstreamServerName } : undefined,
-  });
+  const tls = upstream.tls ? { ca: readCa(config.upstreamCaFile), serverName: config.upstreamServerName } : undefined;
+  const dialer = new Dialer(resolverOf(config, tls, log, metrics), { timeoutMs: config.dialTimeoutMs, tls });
   const streams = { count: config.streams, bytes: config.streamBytes, idleMs: config.streamIdleMs };
   const trunk = new Trunk(
     {
@@ -117,18 +116,21 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
   };
 }
 
-function resolverOf(config: Config, log: Log): Resolver {
+function resolverOf(config: Config, tls: TlsOptions | undefined, log: Log, meter: Meter): Resolver {
   const { upstream } = config;
   if (upstream.kind === "static") return new StaticResolver({ host: upstream.host, port: upstream.port });
   return new SentinelResolver(
     {
       nodes: upstream.nodes,
       master: upstream.master,
-      username: upstream.sentinelUsername,
-      password: upstream.sentinelPassword,
-      timeoutMs: config.dialTimeoutMs,
+      login: { username: upstream.sentinelUsername, password: upstream.sentinelPassword },
+      serverLogin: { username: upstream.username, password: upstream.password },
+      tls,
+      timeoutMs: config.sentinelTimeoutMs,
     },
     log,
+    meter,
+    clock,
   );
 }
 

@@ -130,6 +130,11 @@ export const table = {
     readsFile: true,
     doc: "File that holds the password for the sentinels.",
   }),
+  sentinelTimeoutMs: setting("sentinel-timeout", "upstream", {
+    kind: duration(50, MINUTE),
+    default: "1s",
+    doc: "Longest wait for one sentinel's answer, and for the answer of the master that they name. Keep it below the dial timeout.",
+  }),
 
   frames: setting("frames", "frames", {
     kind: choice(frameModes),
@@ -242,7 +247,7 @@ export const table = {
   dialTimeoutMs: setting("dial-timeout", "time limits", {
     kind: duration(100, MINUTE),
     default: "5s",
-    doc: "Longest wait for a connection to the upstream.",
+    doc: "Longest wait for a connection to the upstream. With Sentinel, finding the master and trying again are part of it.",
   }),
   canaryMs: setting("canary", "time limits", {
     kind: duration(50, 5 * MINUTE),

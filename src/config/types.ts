@@ -45,6 +45,8 @@ export interface Config {
   readonly upstreamCaFile: string | undefined;
   /** Name that the upstream's certificate must carry, where it is not the host that is dialled. */
   readonly upstreamServerName: string | undefined;
+  /** Deadline for one sentinel's answer, and for the role of the master that they name. */
+  readonly sentinelTimeoutMs: number;
   readonly frames: FrameMode;
   readonly fleet: FleetMode;
   /** Exact channel names, or prefixes with `*` at their end. */

@@ -1,105 +1,143 @@
 /**
  * Opens connections to the upstream: finds the address, dials with a deadline, speaks TLS where asked.
- * Sessions and the trunk both dial here, so that all of them go to the same server.
+ * Sessions and the trunk both dial here, so that all of them go to the same server; and when the master has moved, every
+ * connection that was given out to another address is ended here, so that nobody stays with a demoted master.
  */
-import { connect as connectTcp, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
+import type { Socket } from "node:net";
 import { KeyframeError } from "../core/errors.js";
+import { type Address, sameAddress, showAddress } from "./address.js";
+import { isPermanent, openSocket, type TlsOptions } from "./open.js";
+import { type Resolver, Unsettled } from "./resolver.js";
 
-export interface Address {
-  host: string;
-  port: number;
-}
-
-/** Where the upstream is now. Asked anew for each dial, so that a moved name or master is found. */
-export interface Resolver {
-  resolve(): Promise<Address>;
-  /** A dial to the last answer failed, or the server there is no longer the master. */
-  invalidate(): void;
-  close(): void;
-}
+export type { Address } from "./address.js";
+export { type Resolver, StaticResolver } from "./resolver.js";
 
 export interface DialOptions {
-  /** Deadline of one dial, TLS handshake included, milliseconds. */
+  /** Deadline of one dial, everything included: asking where, TLS handshake, further tries. Milliseconds. */
   timeoutMs: number;
-  /** TLS, or undefined for plain TCP. `ca` is PEM text; without it the system's store is used. */
-  tls: { ca: string | undefined; serverName: string | undefined } | undefined;
+  /** TLS, or undefined for plain TCP. */
+  tls: TlsOptions | undefined;
 }
+
+const RETRY_MIN_MS = 40;
+const RETRY_MAX_MS = 400;
 
 export class Dialer {
   readonly #resolver: Resolver;
   readonly #options: DialOptions;
+  /** Sockets that are being dialled or were given out, until they close. */
+  readonly #sockets = new Map<Socket, Address>();
+  /** Dials that wait for their next try. */
+  readonly #waiting = new Set<() => void>();
+  /** Where the upstream has moved to, once it has. */
+  #moved: Address | undefined;
+  #closed = false;
 
   constructor(resolver: Resolver, options: DialOptions) {
     this.#resolver = resolver;
     this.#options = options;
+    resolver.onMove((to) => this.#move(to));
   }
 
   /**
-   * A connected socket, without delay (TCP_NODELAY) and with keep-alive, that its owner must listen to at once.
+   * A connected socket, without delay (TCP_NODELAY) and with keep-alive, that its owner must listen to at once. Where
+   * the upstream can move, a refused dial is tried again, at the address that holds then, until the deadline.
    * @throws KeyframeError "upstream" when no connection could be made in time; its message names the address.
    */
   async connect(): Promise<Socket> {
-    const address = await this.#resolver.resolve();
-    return await new Promise<Socket>((resolve, reject) => {
-      const secure = this.#options.tls;
-      const base = { host: address.host, port: address.port, noDelay: true, keepAlive: true, allowHalfOpen: true };
-      const socket =
-        secure === undefined
-          ? connectTcp(base)
-          : connectTls({
-              ...base,
-              ...(secure.ca === undefined ? {} : { ca: secure.ca }),
-              servername: secure.serverName ?? (/^[\d.:]+$/.test(address.host) ? "" : address.host),
-            });
-      const settle = (error: Error | undefined) => {
-        clearTimeout(timer);
-        socket.off("error", settle);
-        if (error === undefined) {
-          resolve(socket);
-          return;
-        }
-        // The error of a socket that is being thrown away has been reported; a second one must not end the process.
-        socket.on("error", () => {});
-        socket.destroy();
-        this.#resolver.invalidate();
-        const where = `${address.host}:${address.port}`;
-        reject(
-          new KeyframeError("upstream", `upstream ${where} cannot be reached: ${error.message}`, { cause: error }),
-        );
-      };
-      const timer = setTimeout(
-        () => settle(new Error(`no connection within ${this.#options.timeoutMs} ms`)),
-        this.#options.timeoutMs,
+    const deadline = performance.now() + this.#options.timeoutMs;
+    for (let pause = RETRY_MIN_MS; ; pause = Math.min(pause * 2, RETRY_MAX_MS)) {
+      try {
+        return await this.#attempt(deadline);
+      } catch (error) {
+        // Jitter, so that the connections of a pod do not come back in one burst.
+        const wait = pause * (0.5 + Math.random());
+        if (this.#closed || !(error instanceof Unsettled) || performance.now() + wait > deadline) throw error;
+        await this.#pause(wait);
+      }
+    }
+  }
+
+  /**
+   * Somebody saw -READONLY, -LOADING or -MASTERDOWN, or a silent connection: asks anew where the master is. If it is
+   * another one now, the connections to the old one end. Cheap to call often; does nothing for a fixed address.
+   */
+  suspect(reason: string): void {
+    if (!this.#closed) this.#resolver.suspect(reason);
+  }
+
+  /** Ends all there is, also dials under way and connections that were given out. */
+  close(): void {
+    this.#closed = true;
+    this.#resolver.close();
+    for (const wake of [...this.#waiting]) wake();
+    for (const socket of [...this.#sockets.keys()]) socket.destroy();
+  }
+
+  async #attempt(deadline: number): Promise<Socket> {
+    if (this.#closed) throw new KeyframeError("upstream", "the sidecar is ending");
+    const address = await this.#resolve(deadline);
+    let socket: Socket;
+    try {
+      const left = Math.max(1, deadline - performance.now());
+      socket = await openSocket(
+        address,
+        this.#options.tls,
+        this.#resolver.moves ? left : this.#options.timeoutMs,
+        (one) => {
+          this.#sockets.set(one, address);
+          one.once("close", () => this.#sockets.delete(one));
+          if (this.#closed) one.destroy();
+        },
       );
-      socket.once(secure === undefined ? "connect" : "secureConnect", () => settle(undefined));
-      socket.once("error", settle);
+    } catch (error) {
+      this.#resolver.invalidate();
+      const message = `upstream ${showAddress(address)} cannot be reached: ${(error as Error).message}`;
+      if (this.#resolver.moves && !isPermanent(error)) throw new Unsettled(message, { cause: error });
+      throw new KeyframeError("upstream", message, { cause: error });
+    }
+    // The master may have moved in the very tick in which the socket was connected.
+    if (socket.destroyed || (this.#moved !== undefined && !sameAddress(this.#moved, address))) {
+      socket.destroy();
+      throw new Unsettled(`upstream ${showAddress(address)} is no longer the master`);
+    }
+    return socket;
+  }
+
+  /** The resolver's answer, within the dial's own deadline. */
+  async #resolve(deadline: number): Promise<Address> {
+    if (!this.#resolver.moves) return await this.#resolver.resolve();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const message = `the upstream's master was not found within ${this.#options.timeoutMs} ms`;
+      timer = setTimeout(
+        () => reject(new KeyframeError("upstream", message)),
+        Math.max(1, deadline - performance.now()),
+      );
+    });
+    try {
+      return await Promise.race([this.#resolver.resolve(), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Ends early when the upstream has moved, and when all ends. */
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      this.#waiting.add(wake);
     });
   }
 
-  /** Somebody has reason to believe that the upstream's address is another one now. */
-  suspect(_reason: string): void {
-    this.#resolver.invalidate();
+  #move(to: Address): void {
+    this.#moved = to;
+    for (const [socket, address] of [...this.#sockets]) if (!sameAddress(address, to)) socket.destroy();
+    for (const wake of [...this.#waiting]) wake();
   }
-
-  close(): void {
-    this.#resolver.close();
-  }
-}
-
-/** One fixed address; names are looked up anew at each dial, by the dial itself. */
-export class StaticResolver implements Resolver {
-  readonly #address: Address;
-
-  constructor(address: Address) {
-    this.#address = address;
-  }
-
-  async resolve(): Promise<Address> {
-    return this.#address;
-  }
-
-  invalidate(): void {}
-
-  close(): void {}
 }

@@ -97,6 +97,14 @@ export const catalog = {
       reason: ["unheard", "unsubscribed", "demoted"],
     },
   ),
+  keyframe_sentinels: gauge("Sentinels that are asked, and those of them that are being heard.", {
+    state: ["known", "connected"],
+  }),
+  keyframe_sentinel_timeouts_total: counter("Questions that a sentinel did not answer in time."),
+  keyframe_master_switches_total: counter("Times the master was found to be another one."),
+  keyframe_master_refusals_total: counter("Times the master that sentinels named was not used.", {
+    reason: ["not_master", "loading", "unreachable", "minority", "split", "stale"],
+  }),
   keyframe_subscriptions: gauge("Upstream subscriptions that apps rely on.", { state: ["confirmed", "pending"] }),
   keyframe_ready: gauge("1 while /readyz says ready."),
   keyframe_connections: gauge("Connections of apps."),

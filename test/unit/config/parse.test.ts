@@ -35,6 +35,7 @@ describe("the configuration", () => {
       upstream: { kind: "static", host: "valkey", port: 6379, tls: false, db: 0 },
       upstreamCaFile: undefined,
       upstreamServerName: undefined,
+      sentinelTimeoutMs: 1_000,
       frames: "auto",
       fleet: "auto",
       channels: ["socketio", "socketio#*", "socket.io#*"],
