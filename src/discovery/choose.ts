@@ -20,7 +20,7 @@ export interface Answer {
 export type Disagreement = "minority" | "split" | "stale";
 
 export type Choice =
-  | { kind: "master"; address: Address; epoch: number }
+  | { kind: "master"; address: Address; epoch: number; total: number }
   | { kind: "refused"; reason: Disagreement; text: string };
 
 interface Candidate {
@@ -52,9 +52,20 @@ function candidatesOf(answers: readonly Answer[]): Candidate[] {
   return [...byAddress.values()];
 }
 
-/** How many sentinels there are, by the largest count that one of them gave, and at least those that answered. */
-function totalOf(answers: readonly Answer[]): number {
-  return Math.max(answers.length, ...answers.map((answer) => answer.total));
+/** What is known beside the answers themselves. */
+export interface Known {
+  /** The highest epoch acted on before, or -1. */
+  epoch: number;
+  /**
+   * How many sentinels there are by what else is known: the URL names some, and a choice before this one has counted
+   * them. A sentinel that was set up anew believes that it is alone, and must not be a majority of one.
+   */
+  total: number;
+}
+
+/** How many sentinels there are, by the largest count that there is. */
+function totalOf(answers: readonly Answer[], known: Known): number {
+  return Math.max(answers.length, known.total, ...answers.map((answer) => answer.total));
 }
 
 /**
@@ -65,9 +76,8 @@ function totalOf(answers: readonly Answer[]): number {
  *   of the sentinels on this side of a partition, or one that has just booted, must not lead us back.
  *
  * @param answers  of sentinels that know the name, at least one
- * @param seen  the highest epoch acted on before, or -1
  */
-export function choose(answers: readonly Answer[], seen: number): Choice {
+export function choose(answers: readonly Answer[], known: Known): Choice {
   const votes = distinct(answers);
   const candidates = candidatesOf(votes).sort((a, b) => b.epoch - a.epoch || b.votes - a.votes);
   const [best, second] = candidates;
@@ -84,15 +94,18 @@ export function choose(answers: readonly Answer[], seen: number): Choice {
   if (second !== undefined && second.epoch === best.epoch && second.votes === best.votes) {
     return refused("split", "as many name another");
   }
-  if (best.epoch < seen && best.votes * 2 <= totalOf(votes)) {
-    return refused("stale", `epoch ${seen} was heard before`);
+  const total = totalOf(votes, known);
+  if (best.epoch < known.epoch && best.votes * 2 <= total) {
+    return refused("stale", `epoch ${known.epoch} was heard before`);
   }
-  return { kind: "master", address: best.address, epoch: best.epoch };
+  // What this choice was made by is what the next one is measured against: a deployment may also become smaller.
+  const counted = Math.max(...votes.map((answer) => answer.total));
+  return { kind: "master", address: best.address, epoch: best.epoch, total: counted };
 }
 
 /** The address that all name who have answered so far, once they are more than half of all sentinels. */
-export function unanimous(answers: readonly Answer[]): Address | undefined {
+export function unanimous(answers: readonly Answer[], known: Known): Address | undefined {
   const votes = distinct(answers);
   const [only, other] = candidatesOf(votes);
-  return other === undefined && votes.length * 2 > totalOf(votes) ? only?.address : undefined;
+  return other === undefined && votes.length * 2 > totalOf(votes, known) ? only?.address : undefined;
 }

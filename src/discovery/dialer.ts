@@ -101,6 +101,9 @@ export class Dialer {
       socket.destroy();
       throw new Unsettled(`upstream ${showAddress(address)} is no longer the master`);
     }
+    // Whoever ends a connection may have become something else: the next dial does not rely on what was proved before.
+    socket.once("end", () => this.#resolver.invalidate());
+    socket.once("error", () => this.#resolver.invalidate());
     return socket;
   }
 

@@ -5,7 +5,7 @@
 import { KeyframeError } from "../core/errors.js";
 import type { Clock, Counter, Log, Meter } from "../core/ports.js";
 import { type Address, sameAddress, showAddress } from "./address.js";
-import { type Choice, choose, type Disagreement, unanimous } from "./choose.js";
+import { type Choice, choose, type Disagreement, type Known, unanimous } from "./choose.js";
 import { Clients, type Login } from "./client.js";
 import { KnownSentinels } from "./known.js";
 import type { TlsOptions } from "./open.js";
@@ -58,6 +58,8 @@ export class SentinelResolver implements Resolver {
   /** The master as far as we know, and the epoch that said so. */
   #current: Address | undefined;
   #epoch = -1;
+  /** How many sentinels there were when they named it. */
+  #total = 1;
   #provedAt = Number.NEGATIVE_INFINITY;
   #resolving: Promise<Address> | undefined;
   /** The one question under way. */
@@ -194,7 +196,7 @@ export class SentinelResolver implements Resolver {
         return fresh;
       },
       enough: (answers) => {
-        const named = unanimous(answers);
+        const named = unanimous(answers, this.#before());
         if (named === undefined) return false;
         return !patient || this.#current === undefined || !sameAddress(named, this.#current);
       },
@@ -208,13 +210,17 @@ export class SentinelResolver implements Resolver {
     });
   }
 
+  #before(): Known {
+    return { epoch: this.#epoch, total: Math.max(this.#total, this.#options.nodes.length) };
+  }
+
   #decide({ answers, refusals }: Outcome, heard: Heard): Verdict {
     if (answers.length === 0) {
       const { master } = this.#options;
       this.#complain("sentinel-unresolved", { master, answers: refusals });
       return { kind: "unresolved", text: `no sentinel names a master: ${refusals.join("; ")}` };
     }
-    const choice = choose(answers, this.#epoch);
+    const choice = choose(answers, this.#before());
     if (choice.kind === "refused") {
       this.#refusals[choice.reason].inc();
       this.#complain("sentinels-disagree", {
@@ -223,6 +229,7 @@ export class SentinelResolver implements Resolver {
         answers: choice.text,
       });
     } else if (!this.#closed) {
+      this.#total = choice.total;
       this.#settle(choice.address, choice.epoch, heard);
     }
     return choice;

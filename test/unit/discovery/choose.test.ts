@@ -1,9 +1,10 @@
 /** Which address is the master when sentinels do not say the same. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Answer, choose, unanimous } from "../../../src/discovery/choose.js";
+import { type Answer, choose, type Known, unanimous } from "../../../src/discovery/choose.js";
 
 const ids = "abcdefgh";
+const none: Known = { epoch: -1, total: 1 };
 /** Answers written as port:epoch, of sentinels a, b, c… */
 function answers(text: string, total = 3): Answer[] {
   return text.split(" ").map((one, i) => {
@@ -12,7 +13,7 @@ function answers(text: string, total = 3): Answer[] {
   });
 }
 
-const cases: { what: string; says: string; seen?: number; total?: number; is: number | string }[] = [
+const cases: { what: string; says: string; seen?: number; total?: number; least?: number; is: number | string }[] = [
   { what: "all name one", says: "1:4 1:4 1:4", is: 1 },
   { what: "one that answers is enough while the others are silent", says: "1:4", is: 1 },
   { what: "the same address under two epochs is one", says: "1:4 1:5 1:4", is: 1 },
@@ -35,13 +36,21 @@ const cases: { what: string; says: string; seen?: number; total?: number; is: nu
   { what: "also where it is what we have", says: "2:5", seen: 5, is: 2 },
   { what: "a majority may begin anew at a lower epoch", says: "1:0 1:0", seen: 5, is: 1 },
   { what: "half is no majority", says: "1:0 1:0", seen: 5, total: 4, is: "stale" },
+  {
+    what: "one that believes it is alone is no majority of three",
+    says: "1:0",
+    seen: 5,
+    total: 1,
+    least: 3,
+    is: "stale",
+  },
   { what: "a higher epoch from one of three: taken", says: "2:6", seen: 5, is: 2 },
 ];
-for (const { what, says, seen = -1, total = 3, is } of cases) {
+for (const { what, says, seen = -1, total = 3, least = 1, is } of cases) {
   test(what, () => {
     // The order in which they answer must not matter.
     for (const given of [answers(says, total), answers(says, total).reverse()]) {
-      const choice = choose(given, seen);
+      const choice = choose(given, { epoch: seen, total: least });
       assert.equal(choice.kind === "master" ? choice.address.port : choice.reason, is);
       if (choice.kind === "refused") assert.match(choice.text, /\d name 10\.0\.0\.1:\d \(epoch -?\d+\)/);
     }
@@ -51,25 +60,33 @@ for (const { what, says, seen = -1, total = 3, is } of cases) {
 test("one sentinel by two addresses has one vote", () => {
   const twice = answers("1:4 1:4 2:5");
   twice[1]!.id = twice[0]!.id;
-  const choice = choose(twice, -1);
+  const choice = choose(twice, none);
   assert.equal(choice.kind === "master" && choice.address.port, 2);
-  assert.equal(unanimous(answers("1:4 1:4").map((one) => ({ ...one, id: "a" }))), undefined);
+  assert.equal(
+    unanimous(
+      answers("1:4 1:4").map((one) => ({ ...one, id: "a" })),
+      none,
+    ),
+    undefined,
+  );
 });
 
 test("those without an id have a vote each", () => {
   const nameless = answers("1:4 1:4 2:5").map((one) => ({ ...one, id: undefined }));
-  assert.equal(choose(nameless, -1).kind, "refused");
+  assert.equal(choose(nameless, none).kind, "refused");
 });
 
 test("the answer that was chosen tells its epoch", () => {
-  const choice = choose(answers("1:4 2:9 2:5"), -1);
+  const choice = choose(answers("1:4 2:9 2:5"), none);
   assert.equal(choice.kind === "master" && choice.epoch, 9);
 });
 
 test("unanimous: more than half of all, and nobody against", () => {
-  assert.equal(unanimous(answers("1:4 1:4"))?.port, 1);
-  assert.equal(unanimous(answers("1:4")), undefined);
-  assert.equal(unanimous(answers("1:4 1:4 2:5")), undefined);
-  assert.equal(unanimous(answers("1:4 1:4", 4)), undefined);
-  assert.equal(unanimous([]), undefined);
+  assert.equal(unanimous(answers("1:4 1:4"), none)?.port, 1);
+  assert.equal(unanimous(answers("1:4"), none), undefined);
+  assert.equal(unanimous(answers("1:4 1:4 2:5"), none), undefined);
+  assert.equal(unanimous(answers("1:4 1:4", 4), none), undefined);
+  assert.equal(unanimous([], none), undefined);
+  assert.equal(unanimous(answers("1:0", 1), none)?.port, 1);
+  assert.equal(unanimous(answers("1:0", 1), { epoch: -1, total: 2 }), undefined);
 });

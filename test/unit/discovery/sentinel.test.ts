@@ -96,6 +96,25 @@ test("a stale sentinel in the URL is outvoted by those that it announces", async
   await eventually("all are heard", () => value("keyframe_sentinels", { state: "connected" }) === 3);
 });
 
+test("a sentinel that believes it is alone does not speak for the others in the URL", async () => {
+  const [now, before] = [await node(), await node()];
+  const alone = await sentinel(believe("a", before.port, 0, { total: 1 }));
+  const real = await startFakeSentinel(believe("b", now.port, 7));
+  cleanups.push(() => real.stop());
+  const { resolver, value, moves } = resolverOf([alone.port, real.port]);
+  for (let i = 0; i < 20; i++) {
+    resolver.invalidate();
+    assert.equal(await master(resolver), now.port);
+  }
+  // Nor when it is the only one that is left: what was known counts.
+  await real.stop();
+  resolver.invalidate();
+  await assert.rejects(resolver.resolve(), /epoch 7 was heard before/);
+  assert.deepEqual(moves, []);
+  assert.equal(value("keyframe_master_switches_total"), 0);
+  assert.equal(before.asked.length, 0);
+});
+
 test("a sentinel that the others find dead is not taken in", async () => {
   const server = await node();
   const dead = await freePort();
