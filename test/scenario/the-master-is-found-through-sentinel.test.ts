@@ -89,9 +89,9 @@ test("no password where sentinels want one is said", () =>
 
 for (const [what, allowed, heard] of [
   ["the documented ACL", ["+sentinel|master", "+sentinel|sentinels", "+sentinel|myid", "+subscribe"], 3],
-  ["no more than the address", [], 0],
+  ["leave to ask for the address only", [], 0],
 ] as const) {
-  test(`a user of its own at the sentinels, who may ${what}`, async () => {
+  test(`a user of its own at the sentinels, with ${what}`, async () => {
     const channels = heard > 0 ? ["&+switch-master", "&+sentinel"] : [];
     for (const sentinel of group.sentinels) {
       const rules = [
