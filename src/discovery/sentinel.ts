@@ -217,6 +217,8 @@ export class SentinelResolver implements Resolver {
   #decide({ answers, refusals }: Outcome, heard: Heard): Verdict {
     if (answers.length === 0) {
       const { master } = this.#options;
+      // In the order of their addresses, so that the same answers are the same complaint.
+      refusals.sort();
       this.#complain("sentinel-unresolved", { master, answers: refusals });
       return { kind: "unresolved", text: `no sentinel names a master: ${refusals.join("; ")}` };
     }

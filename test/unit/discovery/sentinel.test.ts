@@ -245,6 +245,7 @@ async function world() {
   return { ...made, old, fresh, beliefs, fakes, change, tell, questions };
 }
 
+// Deadlines of 3 s: after 10 s a resolver asks by itself, and would find what it has not heard.
 test("a switch that one sentinel tells of holds once most of them agree, and counts once", async () => {
   const { change, tell, moves, fresh, old, value, lines, resolver } = await world();
   change(0);
@@ -255,7 +256,7 @@ test("a switch that one sentinel tells of holds once most of them agree, and cou
   change(2);
   tell(1);
   tell(2);
-  await eventually("it moves", () => moves.length > 0);
+  await eventually("it moves", () => moves.length > 0, 3_000);
   assert.equal(await master(resolver), fresh.port);
   assert.deepEqual(moves, [fresh.port]);
   assert.equal(value("keyframe_master_switches_total"), 1);
@@ -279,7 +280,7 @@ test("a switch of a master whose name differs in case, or only begins alike, is 
   assert.equal(questions(), before);
   assert.deepEqual(moves, []);
   tell(0);
-  await eventually("ours is heard", () => moves.length === 1);
+  await eventually("ours is heard", () => moves.length === 1, 3_000);
 });
 
 test("a suspicion finds the new master where no push told of it, with one question at a time", async () => {
@@ -287,7 +288,7 @@ test("a suspicion finds the new master where no push told of it, with one questi
   for (const i of [0, 1, 2]) change(i);
   const before = questions();
   for (let i = 0; i < 1_000; i++) resolver.suspect("READONLY");
-  await eventually("it moves", () => moves.length === 1);
+  await eventually("it moves", () => moves.length === 1, 3_000);
   assert.deepEqual(moves, [fresh.port]);
   assert.equal(lines.find((line) => line.event === "master-switched")?.fields.heard, "suspicion");
   assert.ok(questions() - before <= 9, `${questions() - before} questions for a thousand suspicions`);
@@ -315,7 +316,7 @@ test("a switch that was told while no sentinel was heard is found when one is he
   const { fakes, change, moves, fresh } = await world();
   for (const i of [0, 1, 2]) change(i);
   for (const socket of fakes[1]!.sockets) socket.destroy();
-  await eventually("it moves", () => moves.length === 1);
+  await eventually("it moves", () => moves.length === 1, 3_000);
   assert.deepEqual(moves, [fresh.port]);
 });
 
@@ -327,7 +328,7 @@ test("through a dialer: connections to the old master end, the next ones go to t
   assert.equal(socket.remotePort, old.port);
   for (const i of [0, 1, 2]) change(i);
   tell(2);
-  await eventually("the old connection ends", () => socket.closed);
+  await eventually("the old connection ends", () => socket.closed, 3_000);
   assert.equal((await dialer.connect()).remotePort, fresh.port);
 });
 
@@ -355,6 +356,8 @@ test("a name that is known to none: each answer is said, and the password is in 
     return true;
   });
   assert.ok(!JSON.stringify(lines).includes("hush-hush"));
+  // Said again only when something else is to be said, or some time has passed.
+  for (let i = 0; i < 5; i++) await assert.rejects(resolver.resolve());
   assert.equal(lines.filter((line) => line.event === "sentinel-unresolved").length, 1);
 });
 
