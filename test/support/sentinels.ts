@@ -97,7 +97,7 @@ export async function startSentinels(options: SentinelsOptions = {}): Promise<Se
     if (sentinel === undefined) throw new Error("no sentinel is alive");
     return named(sentinel);
   };
-  const agreed = (notPort?: number, deadlineMs = 30_000): Promise<number> =>
+  const agreed = (notPort?: number, deadlineMs = 60_000): Promise<number> =>
     eventually(
       `every sentinel names one master${notPort === undefined ? "" : ` that is not at ${notPort}`}`,
       async () => {

@@ -157,6 +157,24 @@ test("a move wakes the dials that wait for their next try", () =>
     dialer.close();
   }));
 
+test("a connection that the other end ends or resets must be proved anew, and is not when we end it", () =>
+  withNodes(1, async (a) => {
+    const resolver = new Moving(() => at(a.port));
+    const dialer = new Dialer(resolver, options);
+    const [ended, reset, own] = [await dialer.connect(), await dialer.connect(), await dialer.connect()];
+    for (const socket of [ended, reset, own]) socket.on("error", () => {}).resume();
+    await eventually("all are accepted", () => a.sockets.size === 3);
+    const peer = (socket: Socket) => [...a.sockets].find((one) => one.remotePort === socket.localPort)!;
+    own.destroy();
+    await closed(own);
+    assert.equal(resolver.invalidated, 0);
+    peer(ended).end();
+    await eventually("the end is heard", () => resolver.invalidated === 1);
+    peer(reset).resetAndDestroy();
+    await eventually("the reset is heard", () => resolver.invalidated === 2);
+    dialer.close();
+  }));
+
 test("suspicions reach the resolver until the end", () => {
   const resolver = new Moving(() => at(1));
   const dialer = new Dialer(resolver, options);
