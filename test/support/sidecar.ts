@@ -34,6 +34,8 @@ export interface SidecarOptions {
   env?: Record<string, string>;
   /** Further words on the command line. */
   args?: string[];
+  /** Another build than dist/main.js, as where fleets of two versions are shown. */
+  main?: string;
 }
 
 function parseLine(line: string): Record<string, unknown> | undefined {
@@ -82,7 +84,7 @@ export function sumSamples(samples: Map<string, number>, name: string, labels: R
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const child = spawnChild(
     process.execPath,
-    ["--enable-source-maps", inRoot("dist", "main.js"), "sidecar", ...(options.args ?? [])],
+    ["--enable-source-maps", options.main ?? inRoot("dist", "main.js"), "sidecar", ...(options.args ?? [])],
     {
       env: {
         ...cleanEnv(),
