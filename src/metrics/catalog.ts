@@ -142,7 +142,7 @@ export const catalog = {
     reason: ["client_reply", "monitor", "multi_subscribe", "identity", "replication"],
   }),
   keyframe_event_loop_lag_seconds: gauge("How late the event loop ran its timers since the last scrape.", {
-    quantile: ["0.5", "0.99"],
+    percentile: ["50", "99"],
   }),
 } as const satisfies Readonly<Record<string, MetricSpec>>;
 

@@ -159,9 +159,10 @@ export class Metrics implements Meter {
     delay.enable();
     this.#stop = () => delay.disable();
     const gauge = "keyframe_event_loop_lag_seconds";
-    // The histogram holds whole timer intervals, of which the resolution is no lag. The last quantile starts it afresh.
+    // The histogram holds whole timer intervals, of which the resolution is no lag. Readers are asked in the order in
+    // which they were registered, so the last percentile is the one that starts it afresh.
     const lag = (percentile: number) => Math.max(0, delay.percentile(percentile) / 1e9 - LAG_RESOLUTION_MS / 1e3);
-    this.gauge(gauge, () => lag(50), { quantile: "0.5" });
+    this.gauge(gauge, () => lag(50), { percentile: "50" });
     this.gauge(
       gauge,
       () => {
@@ -169,7 +170,7 @@ export class Metrics implements Meter {
         delay.reset();
         return value;
       },
-      { quantile: "0.99" },
+      { percentile: "99" },
     );
   }
 }

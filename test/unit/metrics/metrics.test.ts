@@ -1,6 +1,7 @@
 /** The catalogue as it is scraped, and that slips with names and labels fail where handles are taken. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { catalog, type MetricSpec } from "../../../src/metrics/catalog.js";
 import { combinations, Metrics } from "../../../src/metrics/registry.js";
 
@@ -168,13 +169,36 @@ describe("a slip", () => {
 describe("process metrics", () => {
   it("are there when asked for, with the event loop's lag", async () => {
     const metrics = new Metrics({ process: true });
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await setTimeout(100);
     const found = samples(await metrics.render());
     metrics.close();
     assert.ok(found.get("process_resident_memory_bytes")! > 0);
-    for (const quantile of ["0.5", "0.99"]) {
-      const lag = found.get(`keyframe_event_loop_lag_seconds{quantile="${quantile}"}`);
+    for (const percentile of ["50", "99"]) {
+      const lag = found.get(`keyframe_event_loop_lag_seconds{percentile="${percentile}"}`);
       assert.ok(lag !== undefined && lag >= 0 && lag < 5, `lag ${lag}`);
+    }
+  });
+  it("tell the lag of the time since the last scrape, and of no other", async () => {
+    const metrics = new Metrics({ process: true });
+    const key = 'keyframe_event_loop_lag_seconds{percentile="99"}';
+    const scrape = async () => samples(await metrics.render()).get(key)!;
+    try {
+      await setTimeout(60);
+      const until = performance.now() + 400;
+      while (performance.now() < until);
+      await setTimeout(60);
+      const blocked = await scrape();
+      assert.ok(blocked > 0.3, `a loop blocked for 0.4 s has a lag of ${blocked}`);
+      await setTimeout(200);
+      const after = await scrape();
+      assert.ok(after < 0.2, `the scrape behind it says ${after}`);
+    } finally {
+      metrics.close();
+    }
+  });
+  it("have no label that Prometheus keeps for summaries", () => {
+    for (const [name, spec] of specs) {
+      for (const label of ["quantile", "le"]) assert.ok(!Object.hasOwn(spec.labels, label), `${name} ${label}`);
     }
   });
   it("of two instances do not meet", async () => {
