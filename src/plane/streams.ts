@@ -87,12 +87,15 @@ export class StreamTable<K, V extends StreamEntry> {
     return true;
   }
 
-  /** Drops what has been idle too long. Call it about once a second. */
+  /** Drops what has been idle too long, and what is over the budget. Call it about once a second. */
   sweep(now: number): void {
     for (const [key, entry] of this.#entries) {
       if (now - entry.usedAt <= this.#limits.idleMs) break;
       if (!this.#inUse(entry)) this.#remove(key, entry, "idle");
     }
+    // What had to stay beyond the budget because it was in use: nothing else would evict it before the next stream comes.
+    while (this.#entries.size > this.#limits.count) if (!this.#evictOldest("count")) break;
+    while (this.#bytes > this.#limits.bytes && this.#entries.size > 1) if (!this.#evictOldest("bytes")) break;
   }
 
   values(): IterableIterator<V> {
@@ -100,7 +103,7 @@ export class StreamTable<K, V extends StreamEntry> {
   }
 
   /** Evicts the least recently used stream other than `keep`. */
-  #evictOldest(reason: EvictionReason, keep: K): boolean {
+  #evictOldest(reason: EvictionReason, keep?: K): boolean {
     for (const [key, entry] of this.#entries) {
       if (key === keep || this.#inUse(entry)) continue;
       this.#remove(key, entry, reason);

@@ -173,3 +173,25 @@ test("a table of streams keeps its budgets of count, bytes and idle time, oldest
   assert.equal(table.size, 0);
   assert.equal(table.bytes, 0);
 });
+
+test("streams in use may stay beyond the budget, and go at the next sweep once they are not", () => {
+  const gone: string[] = [];
+  const used = new Set<StreamEntry>();
+  const table = new StreamTable<number, StreamEntry>(
+    { count: 2, bytes: 100, idleMs: 1_000 },
+    (key, _entry, reason) => gone.push(`${key} ${reason}`),
+    (entry) => used.has(entry),
+  );
+  const add = (key: number, bytes: number) => {
+    const entry = { bytes: 0, usedAt: 0 };
+    used.add(entry);
+    table.add(key, entry);
+    table.resize(key, entry, bytes);
+  };
+  for (const key of [1, 2, 3]) add(key, 60);
+  table.sweep(0);
+  assert.deepEqual([table.size, table.bytes, gone], [3, 180, []]);
+  used.clear();
+  table.sweep(0);
+  assert.deepEqual([table.size, table.bytes, gone], [1, 60, ["1 count", "2 bytes"]]);
+});
