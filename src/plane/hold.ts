@@ -114,9 +114,11 @@ export class HoldQueue<S> {
 
   /**
    * Lets go, in order, of what no longer waits. `ready` turns a held frame into its payload where it can by now; null:
-   * it never can, and is dropped. Nothing leaves before an earlier frame of a conflicting domain.
+   * it never can, and is dropped. Nothing leaves before an earlier frame of a conflicting domain. What must go on waiting
+   * stays a record from `most` held bytes on: a hundred bytes of delta can be a megabyte of frame.
    */
   release(
+    most: number,
     ready: (item: Held<S>) => Buffer | undefined | null,
     deliver: (item: Held<S>, payload: Buffer) => void,
   ): void {
@@ -124,14 +126,15 @@ export class HoldQueue<S> {
     const blocked: DomainTag[] = [];
     const leaving: { item: Held<S>; payload: Buffer }[] = [];
     for (const item of this.#items) {
-      // A chained record must be rebuilt in its turn even where it may not leave yet.
-      const payload = item.payload ?? ready(item);
+      const waits = blocked.some((tag) => conflicts(tag, item.tag));
+      // A chained record is rebuilt in its turn even where it may not leave yet.
+      const payload = item.payload ?? (waits && this.#bytes >= most ? undefined : ready(item));
       if (payload === null) {
         this.#leave(item);
         continue;
       }
       if (payload !== undefined && item.payload === undefined) this.fill(item, payload);
-      if (payload !== undefined && !blocked.some((tag) => conflicts(tag, item.tag))) {
+      if (payload !== undefined && !waits) {
         leaving.push({ item, payload });
         continue;
       }

@@ -206,7 +206,7 @@ export class Rebuilder {
         if (stream.chain) this.#waiting.drop(stream, "superseded", seq);
       }
       this.#waiting.pass(channel, domain, payload, stream, seq, whole ? "keyframe" : "delta");
-      if (whole && this.#waiting.size > 0) this.#waiting.release();
+      if (whole && this.#waiting.size > 0) this.#waiting.settle();
       return;
     }
     this.#sink.resync(!known ? "unknown_instance" : missed > 0 ? "gap" : "missing_base");
@@ -284,6 +284,6 @@ export class Rebuilder {
   #gone(stream: ReceiverStream): void {
     this.#waiting.drop(stream, "gone", Number.MAX_SAFE_INTEGER);
     this.#state.delete(stream);
-    this.#waiting.release();
+    this.#waiting.settle();
   }
 }

@@ -48,7 +48,7 @@ export class Waiting {
       oldest = this.#hold.oldestUnready();
     }
     for (const item of this.#hold.items()) if (item.payload === undefined) this.ask(item.stream!, item.seq, now);
-    this.release();
+    this.settle();
   }
 
   /** Asks the sender for the base of the stream's record `seq`, unless that has just been done. */
@@ -81,17 +81,6 @@ export class Waiting {
     this.add(readyFrame({ tag, channel: Buffer.from(channel), kind, route, payload, stream, seq }));
   }
 
-  /** Lets go of what no longer waits. */
-  release(): void {
-    this.#hold.release(
-      (item) => this.#rebuild(item),
-      (item, payload) => {
-        if (item.stream !== undefined) item.stream.held--;
-        this.#sink.deliver(item.channel, payload, item.kind, item.route);
-      },
-    );
-  }
-
   /**
    * The stream has the base `seq` now, whose payload is also the frame of that sequence and checksum: that one, if it waits,
    * takes it in its own place. Never in another: what was published between them may have been delivered. In a chain
@@ -109,7 +98,7 @@ export class Waiting {
 
   /** Lets go of what can go, and bounds the rest. */
   settle(): void {
-    this.release();
+    this.#release();
     this.#bound();
   }
 
@@ -121,6 +110,18 @@ export class Waiting {
     );
     stream.held -= dropped;
     if (dropped > 0) this.#sink.undelivered(reason, dropped);
+  }
+
+  /** Lets go of what no longer waits. */
+  #release(): void {
+    this.#hold.release(
+      this.#limits.holdBytes,
+      (item) => this.#rebuild(item),
+      (item, payload) => {
+        if (item.stream !== undefined) item.stream.held--;
+        this.#sink.deliver(item.channel, payload, item.kind, item.route);
+      },
+    );
   }
 
   /** Gives up the oldest frames without a base until the rest fits: all that waits, waits behind such frames. */
@@ -156,6 +157,6 @@ export class Waiting {
     item.stream!.held--;
     item.stream!.brokenUntil = this.#clock.now() + this.#limits.holdMs * BROKEN_HOLDS;
     this.#sink.undelivered(reason, 1);
-    this.release();
+    this.#release();
   }
 }
