@@ -78,6 +78,17 @@ function messages(): Buffer[] {
   return [...all, ...examples("message", "message"), ...examples("nack", "message")];
 }
 
+/** A frame that blocks a domain; small deltas of a stream in it that wait for a base; and then that base. */
+function heldAndRebuilt(): Buffer {
+  const large = Buffer.from(Array.from({ length: 255 }, (_, i) => i));
+  const lie = (shape: number, instance: number, seq: number, payload: Buffer) =>
+    Buffer.concat([Buffer.from([5, shape, instance - 1, seq - 1, 0, 0x11, payload.length]), payload]);
+  // The sender's other incarnation says it first, so that this one's deltas have something to be coded against.
+  const parts = [lie(64, 2, 1, large), lie(1, 1, 5, latin("zz"))];
+  for (let seq = 2; seq < 13; seq++) parts.push(lie(1 | 4 | 32, 2, seq, latin("a")));
+  return Buffer.concat([...parts, lie(0, 2, 1, large)]);
+}
+
 const requests: (string | Buffer)[][] = [
   ["SUBSCRIBE", "socketio", "socketio#/#user:1"],
   ["HELLO", "3", "AUTH", "default", "secret", "SETNAME", "app"],
@@ -146,7 +157,7 @@ export function seeds(): Seeds {
     "python-json": ofDialect(0x7b, [...samples("json.jsonl.gz"), ...samples("json-5.14.jsonl.gz")]),
     "python-pickle": ofDialect(0x80, samples("pickle.jsonl.gz")),
     "node-msgpack": ofDialect(0x93, node),
-    "side-bytes": [Buffer.concat(sideOps(short)), ...sideOps(short)],
+    "side-bytes": [heldAndRebuilt(), Buffer.concat(sideOps(short)), ...sideOps(short)],
     "side-program": [
       Buffer.alloc(60, 10),
       Buffer.from([10, 10, 0, 10, 10, 9, 10, 10, 1, 40, 4, 10, 9, 6, 10, 10]),
