@@ -1,6 +1,7 @@
 /** What holds of every frame's name, whatever the payload is: shared by the targets of the three dialects. */
 import assert from "node:assert/strict";
 import { type Dialect, type FrameName, nameFrame, newFrameName } from "../../src/socketio/dialect.js";
+import type { Plain } from "./unpickle.js";
 
 const channels = ["socketio", "socketio#/#user:1", "socket.io#/#room#"].map((name) => Buffer.from(name));
 const name = newFrameName();
@@ -39,4 +40,31 @@ export function checkName(payload: Buffer, dialect: Dialect): FrameName | undefi
   if (name.barrier) assert.ok(name.chat === 0 && !name.cumulative, "a barrier is of no chat");
   if (name.cumulative) assert.ok(name.emitter !== 0 && name.chat !== 0);
   return name;
+}
+
+function member(value: Plain | undefined, key: string): Plain | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  return Object.hasOwn(value, key) ? value[key] : undefined;
+}
+
+/** A python-socketio message that was read in full, with no key twice: its name must claim nothing that it does not say. */
+export function confirm(name: FrameName, message: Plain): void {
+  if (!name.barrier) {
+    assert.equal(member(message, "method"), "emit");
+    assert.equal(member(message, "callback"), null, "a frame that wants an answer is a barrier");
+    if (name.emitter !== 0) assert.equal(typeof member(message, "host_id"), "string");
+  }
+  const data = member(message, "data");
+  const first = Array.isArray(data) ? data[0] : data;
+  if (name.chat !== 0) {
+    assert.equal(typeof (member(first, "chat_id") ?? member(first, "chatId")), "string", "a chat is in the data");
+  }
+  if (!name.cumulative) return;
+  assert.equal(member(message, "event"), "events");
+  const body = member(first, "data");
+  assert.equal(member(body, "type"), "chat:completion");
+  const inner = member(body, "data");
+  const grows = member(inner, "content") ?? member(inner, "output");
+  assert.ok(grows !== undefined, "what grows is there");
+  if (!name.done) assert.notEqual(member(inner, "done"), true, "a final frame is never replaced");
 }
