@@ -283,7 +283,8 @@ export class Rebuilder {
 
   #gone(stream: ReceiverStream): void {
     this.#waiting.drop(stream, "gone", Number.MAX_SAFE_INTEGER);
-    this.#state.delete(stream);
+    // Its highest sequence stays: a batch that is sent again may hold what has been delivered.
+    this.#state.dropBases(stream);
     this.#waiting.settle();
   }
 }

@@ -156,10 +156,6 @@ export class ReceiverState {
     this.#resize(stream);
   }
 
-  delete(stream: ReceiverStream): void {
-    if (this.#table.delete(stream)) this.#unlink(stream);
-  }
-
   sweep(now: number): void {
     this.#table.sweep(now);
     // Senders are few and small; those that have gone are cleared away now and then.
