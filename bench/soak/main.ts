@@ -136,7 +136,9 @@ if (total("unknown") > 0) problems.push(`${total("unknown")} payloads were heard
 if (total("heard") < total("published")) problems.push("listeners heard less than one copy of what was published");
 const cpu = loadedEnd.map((sample, i) => ((sample.cpu - before[i]!.cpu) / loadedSeconds) * 100);
 
-say("\n| sidecar | RSS at start | 2nd quarter | last quarter | MiB an hour | heap | lag p99 (worst) | files | CPU |");
+say(
+  "\n| sidecar | RSS at start | 2nd quarter | last quarter | MiB an hour | least heap, by fifths | lag p99 (worst) | files | CPU |",
+);
 say("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
 judged.forEach((one, i) => {
   const [rss, second, last] = [one.rssStartMiB, one.rssSecondQuarterMiB, one.rssLastQuarterMiB].map((x) =>
@@ -145,7 +147,7 @@ judged.forEach((one, i) => {
   const lag = `${one.lagP99Ms.toFixed(1)} (${one.lagWorstMs.toFixed(1)}) ms`;
   const files = `${one.fdsBefore} / ${one.fdsMost} / ${one.fdsAfter}`;
   say(
-    `| ${i} | ${rss} | ${second} | ${last} | ${one.slopeMiBPerHour.toFixed(1)} | ${one.heapMiB.toFixed(1)} | ${lag} | ${files} | ${cpu[i]!.toFixed(1)} % |`,
+    `| ${i} | ${rss} | ${second} | ${last} | ${one.slopeMiBPerHour.toFixed(1)} | ${one.heapTroughsMiB.map((x) => x.toFixed(1)).join(" ")} | ${lag} | ${files} | ${cpu[i]!.toFixed(1)} % |`,
   );
 });
 say(`idle process: lag p99 ${idleMs.toFixed(1)} ms; load average ${loadavg()[0]!.toFixed(1)}`);

@@ -56,7 +56,8 @@ export interface Judged {
   rssSecondQuarterMiB: number;
   rssLastQuarterMiB: number;
   slopeMiBPerHour: number;
-  heapMiB: number;
+  /** Least heap in each fifth of the run: about what is alive, whatever the collector leaves lying. */
+  heapTroughsMiB: number[];
   lagP99Ms: number;
   lagWorstMs: number;
   fdsBefore: number;
@@ -103,7 +104,7 @@ export function judge(
     rssSecondQuarterMiB: second,
     rssLastQuarterMiB: last,
     slopeMiBPerHour: perHour,
-    heapMiB: median(between(0.75, 1).map(({ heapMiB }) => heapMiB)),
+    heapTroughsMiB: [0, 1, 2, 3, 4].map((n) => Math.min(...between(n / 5, (n + 1) / 5).map(({ heapMiB }) => heapMiB))),
     lagP99Ms: lag,
     lagWorstMs: Math.max(...loaded.map(({ lagMs }) => lagMs)),
     fdsBefore: before.fds,
