@@ -6,10 +6,11 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { makeAnswer } from "../../bench/generate.js";
-import { encodeNacks } from "../../src/frame/nack.js";
+import { ControlKind, encodeControl } from "../../src/frame/control.js";
 import { encodeMessage } from "../../src/frame/record.js";
 import { packWhole } from "../../src/frame/whole.js";
-import { Encoder, factsOf } from "../../src/plane/encode.js";
+import { Encoder } from "../../src/plane/encode.js";
+import { factsOf } from "../../src/plane/sender.js";
 import { nameFrame, newFrameName } from "../../src/socketio/dialect.js";
 import { captureFiles, readCapture } from "../support/captures.js";
 import { encodeRequest } from "../support/resp-client.js";
@@ -75,7 +76,7 @@ function messages(): Buffer[] {
     const repair = encoder.repair(1, 1, 1e6);
     if (repair !== undefined) all.push(encodeMessage(1, 1, [repair.record]));
   }
-  return [...all, ...examples("message", "message"), ...examples("nack", "message")];
+  return [...all, ...examples("message", "message"), ...examples("control", "message")];
 }
 
 /** A frame that blocks a domain; small deltas of a stream in it that wait for a base; and then that base. */
@@ -139,10 +140,10 @@ export function seeds(): Seeds {
     "reply-scanner": withHead(replies),
     "reply-decoder": withHead(replies),
     "frame-message": sides,
-    "frame-nack": [
-      ...examples("nack", "message"),
+    "frame-control": [
+      ...examples("control", "message"),
       ...[40, 62, 63, 70_000].map((connection) =>
-        encodeNacks(0xfedcba98, connection, [
+        encodeControl(ControlKind.Nack, 0xfedcba98, connection, [
           { instance: 1, seq: 2 ** 40 },
           { instance: 300, seq: 70_000 },
         ]),

@@ -1,8 +1,8 @@
 /** All fuzz targets by name. Each is a file of its own under targets/, as the fuzzer wants it. */
 import type { Target } from "./input.js";
+import { fuzz as frameControl } from "./targets/frame-control.js";
 import { fuzz as frameHunks } from "./targets/frame-hunks.js";
 import { fuzz as frameMessage } from "./targets/frame-message.js";
-import { fuzz as frameNack } from "./targets/frame-nack.js";
 import { fuzz as frameWhole } from "./targets/frame-whole.js";
 import { fuzz as nodeMsgpack } from "./targets/node-msgpack.js";
 import { fuzz as pythonJson } from "./targets/python-json.js";
@@ -18,7 +18,7 @@ export const targets = {
   "reply-scanner": replyScanner,
   "reply-decoder": replyDecoder,
   "frame-message": frameMessage,
-  "frame-nack": frameNack,
+  "frame-control": frameControl,
   "frame-hunks": frameHunks,
   "frame-whole": frameWhole,
   "python-json": pythonJson,

@@ -21,10 +21,10 @@ function read(message: Buffer): Read | undefined {
   const records: Read["records"] = [];
   while (reader.next()) {
     const { kind, keep, cumulative, deflated, domain, instance, seq, back, streamKey } = reader;
-    const { primerInstance, primerSeq, length, crc } = reader;
+    const { primerInstance, primerSeq, newest, length, crc } = reader;
     assert.ok(reader.bodyStart <= reader.bodyEnd && reader.bodyEnd <= message.length, "a body lies in its message");
     const flags = { kind, keep, cumulative, deflated };
-    const fields = { ...flags, domain, instance, seq, back, streamKey, primerInstance, primerSeq, length, crc };
+    const fields = { ...flags, domain, instance, seq, back, streamKey, primerInstance, primerSeq, newest, length, crc };
     records.push({ fields, body: Buffer.from(reader.body()) });
   }
   assert.equal(records.length, count);

@@ -117,6 +117,7 @@ function lying(world: World, input: Input): Buffer {
       streamKey: (shape & 16) !== 0 ? instance % 3 : -1,
       primerInstance: 0,
       primerSeq: 0,
+      newest: kind === RecordKind.Repair && (shape & 128) !== 0,
       length: result.length,
       crc: crc32(result),
     },
@@ -144,10 +145,13 @@ export function fuzz(data: Buffer): void {
         break;
       case 3:
         world.sweep();
+        // Having been deaf: only then a newest frame that is sent again may be delivered.
+        world.rebuilder.hello();
         break;
       case 4: {
         const payload = copy(input.bytes(input.u8()));
-        world.echo.add(1 + (input.u8() % 4), 1 + (input.u8() % 8), payload, crc32(payload));
+        const [instance, seq] = [1 + (input.u8() % 4), 1 + (input.u8() % 8)];
+        world.echo.add(channels[at]!, input.u8(), instance, seq, payload, crc32(payload));
         break;
       }
       default:

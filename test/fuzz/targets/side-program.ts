@@ -7,8 +7,9 @@ import assert from "node:assert/strict";
 import { makeAnswer } from "../../../bench/generate.js";
 import { encodeMessage, type WireRecord } from "../../../src/frame/record.js";
 import { EchoQueue } from "../../../src/plane/echo.js";
-import { type ChannelStreams, Encoder, factsOf } from "../../../src/plane/encode.js";
+import { Encoder } from "../../../src/plane/encode.js";
 import { Rebuilder } from "../../../src/plane/rebuild.js";
+import { type ChannelStreams, factsOf } from "../../../src/plane/sender.js";
 import { nameFrame, newFrameName } from "../../../src/socketio/dialect.js";
 import { Input } from "../input.js";
 
@@ -42,6 +43,7 @@ class Network {
   /** Index of the newest frame that each chat's listener has heard in this life. */
   #heard: number[] = [];
   readonly #asked: [number, number][] = [];
+  readonly #hellos: { instance: number; seq: number }[] = [];
   /** Side messages that have been delivered undamaged in this life, and answers that are under way. */
   readonly delivered: { channel: Buffer; message: Buffer }[] = [];
   readonly answers: { channel: Buffer; message: Buffer }[] = [];
@@ -53,6 +55,7 @@ class Network {
   restart(): void {
     this.#heard = shapes.map(() => -1);
     this.#asked.length = 0;
+    this.#hellos.length = 0;
     this.delivered.length = 0;
     const limits = { ...streamLimits, holdMs: 1_000, holdBytes: 1 << 20, maxPayloadBytes: 1 << 20, askMs: 50 };
     this.rebuilder = new Rebuilder(0xfeed, limits, { now: () => this.now }, new EchoQueue(1 << 20, () => {}), {
@@ -109,6 +112,7 @@ class Network {
     if (frame === undefined) return;
     this.next++;
     this.#channel(frame.channel).generation++;
+    assert.ok(nameFrame(frame.channel, frame.payload, name));
     this.rebuilder.raw(frame.channel, frame.payload, "exact");
   }
 
@@ -116,11 +120,31 @@ class Network {
   answer(): void {
     for (const [instance, seq] of this.#asked.splice(0)) {
       const repair = this.#encoder.repair(instance, seq, this.now);
-      if (repair === undefined) continue;
-      const channel = [...this.#channels].find(([, streams]) => streams === repair.channel)?.[0] ?? "";
-      const message = encodeMessage(EPOCH, 1, [repair.record]);
-      this.answers.push({ channel: Buffer.from(channel, "latin1"), message });
+      this.answers.push(this.#message(repair?.channel, repair?.record ?? this.#encoder.gone(instance, seq)));
     }
+  }
+
+  /**
+   * The receiver was deaf and says what it has; or, where that has been said, the sender hears it and sends the newest frames
+   * of what went on. They travel in its order, as all that it publishes does: they may be lost, never late.
+   */
+  hello(lost: boolean): void {
+    const asked = this.#hellos.splice(0);
+    if (asked.length === 0) {
+      this.#hellos.push(...this.rebuilder.hello().flatMap(({ pairs }) => pairs));
+      return;
+    }
+    for (const { instance, seq } of asked) {
+      const newest = this.#encoder.newest(instance, seq, this.now);
+      if (newest === undefined || lost) continue;
+      const { channel, message } = this.#message(newest.channel, newest.record);
+      this.rebuilder.message(channel, message);
+    }
+  }
+
+  #message(to: ChannelStreams | undefined, record: WireRecord): { channel: Buffer; message: Buffer } {
+    const channel = [...this.#channels].find(([, streams]) => streams === to)?.[0] ?? "";
+    return { channel: Buffer.from(channel, "latin1"), message: encodeMessage(EPOCH, 1, [record]) };
   }
 
   #channel(of: Buffer): ChannelStreams {
@@ -194,6 +218,9 @@ export function fuzz(data: Buffer): void {
       case 9:
         network.answer();
         for (const { channel, message } of network.answers.splice(0)) network.rebuilder.message(channel, message);
+        break;
+      case 11:
+        network.hello(more % 4 === 3);
         break;
       default: {
         const { frames, message } = network.encode(1);

@@ -24,6 +24,7 @@ function message(instance: number, seq: number, base: Buffer | undefined, payloa
       streamKey: -1,
       primerInstance: 0,
       primerSeq: 0,
+      newest: false,
       length: payload.length,
       crc: crc32(payload),
     },
