@@ -76,6 +76,7 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
       pauseBytes: config.pauseBytes,
       requestTimeoutMs: config.requestTimeoutMs,
       halfCloseMs: config.halfCloseMs,
+      dialTimeoutMs: config.dialTimeoutMs,
     },
     dialer,
     identity,

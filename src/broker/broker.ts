@@ -17,7 +17,11 @@ export type BrokerKind = "channel" | "pattern";
 /** Somebody who hears: one app connection. */
 export interface LocalSubscriber {
   readonly resp3: boolean;
-  push(message: readonly Buffer[]): void;
+  /**
+   * One message: its RESP form, which other subscribers share, the subscription it is heard by, and what it holds.
+   * Nothing of it may be modified.
+   */
+  push(message: readonly Buffer[], via: object, channel: Buffer, payload: Buffer): void;
 }
 
 /** What the broker asks of the trunk. */
@@ -128,10 +132,10 @@ export class Broker<S extends UpstreamState> {
     for (const subscriber of channel.subscribers) {
       if (subscriber.resp3) {
         resp3 ??= messagePush(true, channel.name, payload);
-        subscriber.push(resp3);
+        subscriber.push(resp3, channel, channel.name, payload);
       } else {
         resp2 ??= messagePush(false, channel.name, payload);
-        subscriber.push(resp2);
+        subscriber.push(resp2, channel, channel.name, payload);
       }
     }
   }
@@ -142,10 +146,10 @@ export class Broker<S extends UpstreamState> {
     for (const subscriber of pattern.subscribers) {
       if (subscriber.resp3) {
         resp3 ??= pmessagePush(true, pattern.name, channel, payload);
-        subscriber.push(resp3);
+        subscriber.push(resp3, pattern, channel, payload);
       } else {
         resp2 ??= pmessagePush(false, pattern.name, channel, payload);
-        subscriber.push(resp2);
+        subscriber.push(resp2, pattern, channel, payload);
       }
     }
   }

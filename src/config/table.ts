@@ -231,12 +231,12 @@ export const table = {
   subscriberBufferBytes: setting("subscriber-buffer-bytes", "limits", {
     kind: size(MiB, 4 * GiB),
     default: "32MiB",
-    doc: "A subscriber that has this much unread is disconnected, as Redis does it.",
+    doc: "A subscriber that has this much unread is disconnected, as Redis does it. It counts what the sidecar holds, not what the kernel does.",
   }),
   pauseBytes: setting("pause-bytes", "limits", {
     kind: size(16 * KiB, GiB),
     default: "1MiB",
-    doc: "Unsent bytes at which a connection is no longer read until its other side has caught up.",
+    doc: "Unsent bytes at which a connection is no longer read until its other side has caught up. For a subscriber that has this much unread, newer frames of a cumulative stream replace older ones.",
   }),
 
   requestTimeoutMs: setting("request-timeout", "time limits", {
@@ -247,7 +247,7 @@ export const table = {
   dialTimeoutMs: setting("dial-timeout", "time limits", {
     kind: duration(100, MINUTE),
     default: "5s",
-    doc: "Longest wait for a connection to the upstream. With Sentinel, finding the master and trying again are part of it.",
+    doc: "Longest wait for a connection to the upstream, all attempts and the search for the master included; then a command that waits for it gets its error.",
   }),
   canaryMs: setting("canary", "time limits", {
     kind: duration(50, 5 * MINUTE),

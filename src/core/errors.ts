@@ -28,10 +28,13 @@ export class ProtocolError extends KeyframeError {
   }
 }
 
+/** The limits that a single RESP value can be over, by their option's name. */
+export type ValueLimit = "maxBulkBytes" | "maxDepth" | "maxArgs" | "maxLineBytes" | "maxRequestBytes";
+
 /** A well-formed value over one of our limits. `limit` is the option's name. */
 export class LimitError extends KeyframeError {
-  readonly limit: string;
-  constructor(limit: string, message: string) {
+  readonly limit: ValueLimit;
+  constructor(limit: ValueLimit, message: string) {
     super("limit", message);
     this.limit = limit;
   }

@@ -61,6 +61,7 @@ export const catalog = {
       "echo_lost",
       "queue_full",
       "queue_timeout",
+      "slow_reader",
     ],
   }),
   keyframe_repeats_dropped_total: counter("Records that had arrived before and were dropped."),
@@ -108,6 +109,7 @@ export const catalog = {
   keyframe_subscriptions: gauge("Upstream subscriptions that apps rely on.", { state: ["confirmed", "pending"] }),
   keyframe_ready: gauge("1 while /readyz says ready."),
   keyframe_connections: gauge("Connections of apps."),
+  keyframe_unread_bytes: gauge("Bytes that wait for apps to read them."),
   keyframe_connections_total: counter("Connections of apps that were accepted."),
   keyframe_connections_closed_total: counter("Connections of apps that ended, by who or what ended them.", {
     reason: ["app", "upstream", "protocol", "limit", "slow", "timeout", "refused", "shutdown", "error"],

@@ -10,6 +10,24 @@ import type { UpstreamIdentity } from "./upstream.js";
 export type LatchReason = "client_reply" | "monitor" | "multi_subscribe" | "identity" | "replication";
 const LATCHES: readonly LatchReason[] = ["client_reply", "monitor", "multi_subscribe", "identity", "replication"];
 
+/** Every limit that an app connection can reach, by its option's name. */
+const LIMITS = [
+  "maxBulkBytes",
+  "maxDepth",
+  "maxArgs",
+  "maxLineBytes",
+  "maxRequestBytes",
+  "maxConnections",
+  "queueBytes",
+  "queueWaitMs",
+  "subscriberBufferBytes",
+  "pauseBytes",
+  "requestTimeoutMs",
+  "halfCloseMs",
+  "dialTimeoutMs",
+] as const;
+export type SessionLimit = (typeof LIMITS)[number];
+
 export interface SessionContextOptions {
   limits: SessionLimits;
   dialer: Dialer;
@@ -37,7 +55,8 @@ export class SessionContext {
   readonly brokered: Counter;
   readonly appBytes: Counter;
   readonly unnamed: Counter;
-  readonly #meter: Meter;
+  readonly collapsed: Counter;
+  readonly #limitHits: Readonly<Record<SessionLimit, Counter>>;
   readonly #latches = new Map<LatchReason, Counter>();
   #toUncork: Session[] = [];
 
@@ -50,12 +69,15 @@ export class SessionContext {
     this.broker = options.broker;
     this.clock = options.clock;
     this.log = options.log;
-    this.#meter = options.meter;
     this.passed = options.meter.counter("keyframe_commands_total", { plane: "pass" });
     this.published = options.meter.counter("keyframe_commands_total", { plane: "publish" });
     this.brokered = options.meter.counter("keyframe_commands_total", { plane: "broker" });
     this.appBytes = options.meter.counter("keyframe_app_bytes_total", { direction: "sent" });
     this.unnamed = options.meter.counter("keyframe_unnamed_frames_total", { reason: "dialect" });
+    this.collapsed = options.meter.counter("keyframe_undelivered_frames_total", { reason: "slow_reader" });
+    // Taken now, so that a name the catalogue does not know stops the start and not a connection.
+    const hits = LIMITS.map((limit) => [limit, options.meter.counter("keyframe_limit_hits_total", { limit })] as const);
+    this.#limitHits = Object.fromEntries(hits) as Record<SessionLimit, Counter>;
     for (const reason of LATCHES) {
       this.#latches.set(reason, options.meter.counter("keyframe_latched_connections_total", { reason }));
     }
@@ -65,8 +87,8 @@ export class SessionContext {
     this.#latches.get(reason)!.inc();
   }
 
-  limitHit(limit: string): void {
-    this.#meter.counter("keyframe_limit_hits_total", { limit }).inc();
+  limitHit(limit: SessionLimit): void {
+    this.#limitHits[limit].inc();
   }
 
   /** Pushes of one turn of the loop leave in one write per connection. */

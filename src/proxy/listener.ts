@@ -40,6 +40,11 @@ export class Listener {
     for (const reason of REASONS)
       this.#closed.set(reason, meter.counter("keyframe_connections_closed_total", { reason }));
     meter.gauge("keyframe_connections", () => this.#sessions.size);
+    meter.gauge("keyframe_unread_bytes", () => {
+      let bytes = 0;
+      for (const session of this.#sessions) bytes += session.unreadBytes;
+      return bytes;
+    });
   }
 
   /** @returns where it listens, as host:port */

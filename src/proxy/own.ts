@@ -5,9 +5,10 @@
 import type { UpstreamState } from "../broker/broker.js";
 import { Action } from "../plane/classify.js";
 import { Command } from "../resp/command.js";
-import { encodeCommand, errorReply, OK, pongReply } from "../resp/encoder.js";
+import { encodeCommand, errorReply, OK, pongReply, subscriptionReply } from "../resp/encoder.js";
 import type { RequestDecoder } from "../resp/request.js";
 import { isReserved } from "../socketio/channels.js";
+import { Binding } from "./binding.js";
 import type { SessionContext } from "./context.js";
 import { Introduction, word } from "./introduction.js";
 import { Publishing, RESERVED } from "./publishing.js";
@@ -15,33 +16,20 @@ import type { Requests } from "./requests.js";
 import type { Session } from "./session.js";
 import { Subscriptions } from "./subscriptions.js";
 
-/** CLIENT subcommands that leave nothing on the connection which a new one would not have. */
-const HARMLESS: ReadonlySet<string> = new Set([
-  "setinfo",
-  "getname",
-  "id",
-  "info",
-  "list",
-  "kill",
-  "pause",
-  "unpause",
-  "help",
-  "maint_notifications",
-]);
-
 export class OwnRequests {
   readonly subscriptions: Subscriptions<UpstreamState>;
   readonly introduction: Introduction;
-  /** The upstream half holds something that a new one would not: it must not be replaced unseen. */
-  boundUpstream = false;
+  /** What ties the app to the upstream half it has. */
+  readonly binding = new Binding();
   readonly #context: SessionContext;
   readonly #session: Session;
   readonly #requests: Requests;
   readonly #decoder: RequestDecoder;
   readonly #publishing: Publishing;
-  #inMulti = false;
   /** Replies are no longer counted. */
   #uncounted = false;
+  /** The app has asked for shard channels, which nobody here counts. */
+  #sharded = false;
   /** The queue has been flushed for the request at hand. */
   #flushed = false;
 
@@ -50,7 +38,7 @@ export class OwnRequests {
     this.#session = session;
     this.#requests = requests;
     this.#decoder = decoder;
-    this.introduction = new Introduction(context, session, requests, decoder);
+    this.introduction = new Introduction(context, session, requests, decoder, this.binding);
     this.#publishing = new Publishing(context, session, requests, decoder);
     this.subscriptions = new Subscriptions(context.broker, context.channels, session.replies, session, {
       reply: (bytes) => session.reply(bytes),
@@ -67,7 +55,7 @@ export class OwnRequests {
         requests.pass(0);
         return true;
       case Action.Publish:
-        return this.#publishing.take(this.#inMulti);
+        return this.#publishing.take(this.binding.inMulti);
       case Action.Subscribe:
         return this.#subscribe();
       case Action.Unsubscribe:
@@ -90,12 +78,11 @@ export class OwnRequests {
         this.introduction.select();
         return true;
       case Action.Multi:
-        this.#inMulti = true;
-        this.boundUpstream = true;
+        this.binding.begin(this.#decoder.argc);
         requests.pass(1);
         return true;
       case Action.Discard:
-        this.#inMulti = false;
+        this.binding.end(this.#decoder.argc);
         requests.pass(1);
         return true;
       case Action.AfterQueue:
@@ -107,10 +94,29 @@ export class OwnRequests {
       case Action.Replicate:
         return this.#latch("replication", action);
       default:
-        this.boundUpstream = true;
-        requests.pass(1);
-        return true;
+        return this.pass();
     }
+  }
+
+  /** A request that passes, and may tie the app to the connection it passes on. */
+  pass(): boolean {
+    const { command, argc } = this.#decoder;
+    if (!Binding.concerns(command)) {
+      this.#requests.pass(1);
+      return true;
+    }
+    const { replaced } = this.#session.upstream;
+    const bind = this.binding.look(command, argc, word(this.#decoder, 1), replaced);
+    if (bind === undefined) {
+      this.#requests.pass(1);
+    } else if (bind === "refuse") {
+      // What it asks about was said to a connection that is gone. Here the app learns of it, as it would have then.
+      if (this.#requests.outstanding) return false;
+      this.#session.close("upstream");
+    } else {
+      this.#requests.passExpecting((replies) => replies.expectNoted((succeeded) => succeeded && bind()));
+    }
+    return true;
   }
 
   /** A request of a connection for which everything passes. */
@@ -149,7 +155,7 @@ export class OwnRequests {
   }
 
   #subscribe(): boolean {
-    if (this.#inMulti) return this.#latch("multi_subscribe", Action.Subscribe);
+    if (this.binding.inMulti) return this.#latch("multi_subscribe", Action.Subscribe);
     const kind = this.#kind();
     const names = this.#names();
     if (names.some(isReserved)) return this.#answer(errorReply(RESERVED));
@@ -168,7 +174,7 @@ export class OwnRequests {
   }
 
   #unsubscribe(): boolean {
-    if (this.#inMulti) return this.#latch("multi_subscribe", Action.Unsubscribe);
+    if (this.binding.inMulti) return this.#latch("multi_subscribe", Action.Unsubscribe);
     const kind = this.#kind();
     const names = this.#names();
     if (this.subscriptions.local === 0) {
@@ -185,9 +191,18 @@ export class OwnRequests {
   }
 
   #shard(): boolean {
-    this.boundUpstream = true;
     const names = this.#names();
     if (names.some(isReserved)) return this.#answer(errorReply(RESERVED));
+    if (this.#decoder.command === Command.SUnsubscribe && !this.#sharded && this.subscriptions.local > 0) {
+      // The upstream half has no subscription, and would say so; the app has some.
+      const { resp3 } = this.#session;
+      const acks = (names.length === 0 ? [null] : names).map((name) =>
+        subscriptionReply(resp3, "sunsubscribe", name, 0),
+      );
+      return this.#answer(Buffer.concat(acks));
+    }
+    this.#sharded = true;
+    this.binding.bindUntilReset();
     // A bare SUNSUBSCRIBE is acknowledged once for each shard channel, which nobody here counts.
     if (names.length === 0) return this.#latch("multi_subscribe", Action.Shard);
     this.#requests.passExpecting((replies) => replies.expectAcks(names.length, true));
@@ -216,7 +231,7 @@ export class OwnRequests {
     }
     this.#requests.pass(1);
     // The server reads no further, and closes; what this connection held ends with it.
-    this.boundUpstream = true;
+    this.binding.bindForGood();
     this.#requests.block();
     return true;
   }
@@ -224,8 +239,7 @@ export class OwnRequests {
   #reset(): boolean {
     if (this.#requests.outstanding) return false;
     this.subscriptions.clear();
-    this.#inMulti = false;
-    this.boundUpstream = false;
+    this.binding.reset();
     this.introduction.reset();
     return true;
   }
@@ -237,9 +251,11 @@ export class OwnRequests {
       this.introduction.setName();
       return true;
     }
-    if (!HARMLESS.has(sub)) this.boundUpstream = true;
-    this.#requests.pass(1);
-    return true;
+    if (sub === "setinfo") {
+      this.introduction.setInfo();
+      return true;
+    }
+    return this.pass();
   }
 
   /** Commands that may publish by themselves: frames that were queued before go out before. */
@@ -254,7 +270,7 @@ export class OwnRequests {
       return false;
     }
     this.#flushed = false;
-    if (this.#decoder.command === Command.Exec) this.#inMulti = false;
+    if (this.#decoder.command === Command.Exec) this.binding.end(this.#decoder.argc);
     this.#requests.pass(1);
     return true;
   }

@@ -11,6 +11,7 @@ import { ReplyHead } from "../resp/reply-head.js";
 import { ReplyScanner } from "../resp/reply-scanner.js";
 import { isReserved } from "../socketio/channels.js";
 import { firstBulkAfterHead, lastInteger, withLastInteger } from "./reply-bytes.js";
+import { Suspicion } from "./suspicion.js";
 
 const PUSH_TYPE = 0x3e;
 const ERROR_TYPE = 0x2d;
@@ -29,6 +30,8 @@ export interface ReplyOutput {
   idle(): void;
   /** A value has ended and the next has not begun: pushes of our own may go out. */
   boundary(): void;
+  /** The server has said what no master says; the first word of its error. The error itself goes to the app. */
+  suspect(reason: string): void;
   /** How many subscriptions of the app are not upstream's. */
   localSubscriptions(): number;
 }
@@ -46,9 +49,12 @@ export class Replies {
   opaque = false;
   readonly #out: ReplyOutput;
   readonly #scanner: ReplyScanner;
+  readonly #suspicion = new Suspicion();
   readonly #expected: Expected[] = [];
   #sharded = false;
   #kept: Buffer[] = [];
+  /** The server has called the app's requests unreadable, and closes. */
+  #doomed = false;
   /** Part of the value at hand has gone out already. */
   #partial = false;
 
@@ -65,6 +71,11 @@ export class Replies {
   /** True between two values: nothing of a value that has begun has gone to the app. */
   get atBoundary(): boolean {
     return !this.#partial;
+  }
+
+  /** True where the upstream owes the app nothing, has begun nothing, and has not said that it closes. */
+  get quiet(): boolean {
+    return this.#expected.length === 0 && !this.#partial && !this.#scanner.open && !this.#doomed;
   }
 
   expect(replies: number): void {
@@ -105,7 +116,7 @@ export class Replies {
     this.#sharded = false;
   }
 
-  /** The upstream connection is gone: nothing that was expected will come. */
+  /** The upstream connection is gone, and was quiet. */
   reset(): void {
     this.#expected.length = 0;
     this.#kept = [];
@@ -130,6 +141,7 @@ export class Replies {
     let to = 0;
     while (scanner.next()) {
       const end = scanner.end;
+      if (scanner.type === ERROR_TYPE) this.#look(chunk, scanner.start, end);
       if (this.#passes()) {
         to = end;
         this.#partial = false;
@@ -198,6 +210,12 @@ export class Replies {
     return local === 0 ? value : withLastInteger(value, this.upstreamSubscriptions + local);
   }
 
+  #look(chunk: Buffer, start: number, end: number): void {
+    const reason = this.#suspicion.of(chunk, start, end, this.#scanner.continued);
+    if (reason === "Protocol error") this.#doomed = true;
+    else if (reason !== undefined) this.#out.suspect(reason);
+  }
+
   #whole(chunk: Buffer, start: number, end: number): Buffer {
     const tail = chunk.subarray(start, end);
     if (this.#kept.length === 0) return tail;
@@ -213,6 +231,7 @@ export class Replies {
       this.#emit(chunk, from, to);
       return;
     }
+    if (scanner.openType === ERROR_TYPE) this.#suspicion.begin(chunk, scanner.openStart, scanner.continued);
     const kind = this.#expected[0]?.kind;
     const keep = !this.#partial && (this.filtered || (kind !== undefined && kind !== "replies" && kind !== "anything"));
     if (keep) {

@@ -70,11 +70,9 @@ export class Requests {
     return this.#decoder.pendingBytes > 0 && !this.waiting;
   }
 
-  /** The connection can do without its upstream half for a while: it listens at the broker and holds nothing upstream. */
+  /** The connection can do without its upstream half until its next request: it holds nothing there (see binding.ts). */
   get survivesUpstream(): boolean {
-    return (
-      this.subscriptions.local > 0 && this.subscriptions.upstream === 0 && !this.#latched && !this.#own.boundUpstream
-    );
+    return !this.#latched && this.subscriptions.upstream === 0 && !this.#own.binding.bound;
   }
 
   /** @throws ProtocolError, LimitError on a request that cannot be read */
@@ -240,10 +238,11 @@ export class Requests {
     if (this.#latched) return this.#own.latchedRequest(action);
     const refused = this.#refusedWhileSubscribed(action);
     if (refused && this.subscriptions.upstream === 0) return this.#own.refuseWhileSubscribed();
-    if (refused || action === Action.Pass) {
+    if (refused) {
       this.pass(1);
       return true;
     }
+    if (action === Action.Pass) return this.#own.pass();
     return this.#own.dispatch(action);
   }
 

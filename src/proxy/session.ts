@@ -14,6 +14,7 @@ import type { RespLimits } from "../core/limits.js";
 import { errorReply } from "../resp/encoder.js";
 import { RequestDecoder } from "../resp/request.js";
 import type { SessionContext } from "./context.js";
+import { Outlet } from "./outlet.js";
 import { Replies } from "./replies.js";
 import { Requests } from "./requests.js";
 import { UpstreamHalf } from "./upstream.js";
@@ -32,12 +33,14 @@ export type CloseReason =
 export interface SessionLimits extends RespLimits {
   /** Most bytes of pub/sub messages that wait for a subscriber that does not read. */
   subscriberBufferBytes: number;
-  /** Beyond this many waiting bytes the other side is not read. */
+  /** Beyond this many waiting bytes the other side is not read, and cumulative frames collapse. */
   pauseBytes: number;
   /** Longest silence in the middle of a request, milliseconds. */
   requestTimeoutMs: number;
   /** Longest time that the second half of a connection may outlive the first, milliseconds. */
   halfCloseMs: number;
+  /** Longest time in which an upstream half is to be had, all attempts included, milliseconds. */
+  dialTimeoutMs: number;
 }
 
 export class Session implements LocalSubscriber {
@@ -46,11 +49,10 @@ export class Session implements LocalSubscriber {
   readonly requests: Requests;
   readonly #context: SessionContext;
   readonly #app: Socket;
+  readonly #outlet: Outlet;
   readonly #onClose: (session: Session, reason: CloseReason) => void;
-  /** Pushes that came in the middle of a reply, and their bytes. */
-  #pushes: Buffer[] = [];
-  #pushBytes = 0;
-  #corked = false;
+  /** It has been said that this app reads slowly. */
+  #slowLogged = false;
   /** The app has said its last. */
   #half = false;
   /** The sidecar is draining. */
@@ -67,20 +69,34 @@ export class Session implements LocalSubscriber {
     this.replies = new Replies(context.limits, {
       write: (bytes) => this.reply(bytes),
       idle: () => this.#idle(),
-      boundary: () => this.#flushPushes(),
+      boundary: () => this.#outlet.boundary(),
+      suspect: (reason) => context.dialer.suspect(reason),
       localSubscriptions: () => this.requests.subscriptions.local,
     });
-    this.upstream = new UpstreamHalf(context.dialer, context.identity, this.replies, {
+    const { replies } = this;
+    this.#outlet = new Outlet(app, context.limits.pauseBytes, {
+      get atReplyBoundary() {
+        return replies.atBoundary;
+      },
+      slow: () => this.#slow(),
+      collapsed: () => context.collapsed.inc(),
+      drained: () => {
+        if (!this.#outlet.full) this.upstream.resume();
+        this.resumeApp();
+      },
+      corked: () => context.uncorkSoon(this),
+    });
+    this.upstream = new UpstreamHalf(context.dialer, context.identity, context.limits, replies, {
       data: (chunk) => this.#fromUpstream(chunk),
       drained: () => this.resumeApp(),
       ended: (error) => this.#upstreamEnded(error),
+      tooLate: () => context.limitHit("dialTimeoutMs"),
+      get doubtful() {
+        return context.publisher.link.state !== "up";
+      },
     });
     this.requests = new Requests(context, this, new RequestDecoder(context.limits));
     app.on("data", (chunk: Buffer) => this.#fromApp(chunk));
-    app.on("drain", () => {
-      this.upstream.resume();
-      this.resumeApp();
-    });
     app.on("end", () => this.#appEnded());
     app.on("error", () => this.close("app"));
     app.on("close", () => this.close("app"));
@@ -94,51 +110,40 @@ export class Session implements LocalSubscriber {
     return this.#closed;
   }
 
+  /** Bytes that wait for the app to read them. */
+  get unreadBytes(): number {
+    return this.#outlet.waitingBytes;
+  }
+
   /** Writes a reply, or part of one, to the app. */
   reply(bytes: Buffer): void {
-    this.#app.write(bytes);
-    const { pauseBytes, subscriberBufferBytes } = this.#context.limits;
-    const waiting = this.#app.writableLength;
-    if (waiting > pauseBytes) this.upstream.pause();
+    const outlet = this.#outlet;
+    outlet.reply(bytes);
+    if (outlet.full) this.upstream.pause();
     // Only answers of our own come this far. An app may send a long pipeline before it reads, so the bar is a high one.
-    if (waiting > subscriberBufferBytes) this.#app.pause();
+    if (outlet.waitingBytes > this.#context.limits.subscriberBufferBytes) this.#app.pause();
   }
 
   /** A message for a subscriber. The app that does not read loses its connection, never the others their messages. */
-  push(message: readonly Buffer[]): void {
+  push(message: readonly Buffer[], via: object, channel: Buffer, payload: Buffer): void {
     if (this.#closed) return;
-    if (this.replies.atBoundary) {
-      if (!this.#corked) {
-        this.#corked = true;
-        this.#app.cork();
-        this.#context.uncorkSoon(this);
-      }
-      for (const part of message) this.#app.write(part);
-    } else {
-      for (const part of message) {
-        this.#pushes.push(part);
-        this.#pushBytes += part.length;
-      }
-    }
-    const waitingBytes = this.#app.writableLength + this.#pushBytes;
-    if (waitingBytes > this.#context.limits.subscriberBufferBytes) {
-      this.#context.log.warn("subscriber-too-slow", { waitingBytes, consequence: "its connection is closed" });
-      this.#context.limitHit("subscriberBufferBytes");
-      this.close("slow");
-    }
+    this.#outlet.push(message, via, channel, payload);
+    const { waitingBytes } = this.#outlet;
+    if (waitingBytes <= this.#context.limits.subscriberBufferBytes) return;
+    this.#context.log.warn("subscriber-too-slow", { waitingBytes, consequence: "its connection is closed" });
+    this.#context.limitHit("subscriberBufferBytes");
+    this.close("slow");
   }
 
   /** Ends the cork that pushes of one turn of the loop share. */
   uncork(): void {
-    if (!this.#corked) return;
-    this.#corked = false;
-    this.#app.uncork();
+    this.#outlet.uncork();
   }
 
   /** Forwards bytes to the upstream, which must be open or opening; reads no more of the app while it does not take them. */
   forward(bytes: Buffer): void {
     this.upstream.write(bytes);
-    if (this.upstream.backlog > this.#context.limits.pauseBytes) this.#app.pause();
+    if (this.upstream.full) this.#app.pause();
   }
 
   /** Called when the requests have stopped at one that must wait. */
@@ -148,15 +153,14 @@ export class Session implements LocalSubscriber {
 
   /** Called when they go on, and when the upstream has taken what it was sent. */
   resumeApp(): void {
-    const { pauseBytes, subscriberBufferBytes } = this.#context.limits;
-    if (this.requests.waiting || this.upstream.backlog > pauseBytes) return;
-    if (this.#app.writableLength <= subscriberBufferBytes) this.#app.resume();
+    if (this.requests.waiting || this.upstream.full) return;
+    if (this.#outlet.waitingBytes <= this.#context.limits.subscriberBufferBytes) this.#app.resume();
   }
 
   /** Tells the app why and closes. */
   fail(text: string, reason: CloseReason): void {
     if (this.#closed) return;
-    this.#app.write(errorReply(text));
+    this.#outlet.reply(errorReply(text));
     this.close(reason);
   }
 
@@ -165,11 +169,9 @@ export class Session implements LocalSubscriber {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#deadline);
-    this.uncork();
     this.requests.stop();
     this.upstream.destroy();
-    if (reason === "slow") this.#app.destroy();
-    else this.#app.destroySoon();
+    this.#outlet.end(reason === "slow" ? "drop" : "send", this.#context.limits.halfCloseMs);
     this.#onClose(this, reason);
   }
 
@@ -240,12 +242,12 @@ export class Session implements LocalSubscriber {
     if (this.#half || this.#leaving) this.#endWhenQuiet();
   }
 
-  #flushPushes(): void {
-    if (this.#pushes.length === 0) return;
-    const pushes = this.#pushes;
-    this.#pushes = [];
-    this.#pushBytes = 0;
-    this.push(pushes);
+  #slow(): void {
+    this.#context.limitHit("pauseBytes");
+    if (this.#slowLogged) return;
+    this.#slowLogged = true;
+    const consequence = "newer frames of a cumulative stream replace older ones until it reads";
+    this.#context.log.info("subscriber-slow", { waitingBytes: this.#outlet.waitingBytes, consequence });
   }
 
   #upstreamEnded(error: string | undefined): void {
@@ -254,9 +256,9 @@ export class Session implements LocalSubscriber {
       this.fail(`ERR ${error}`, "upstream");
       return;
     }
-    // An app that only listens has nothing upstream to lose: its idle half is dialled again when it asks something.
-    const quiet = !this.replies.outstanding && this.replies.atBoundary;
-    if (quiet && !this.#half && this.requests.survivesUpstream) {
+    // Nothing is unanswered, nothing half said, and another connection can be told all that this one was: it is dialled
+    // at the app's next command.
+    if (this.replies.quiet && !this.#half && this.requests.survivesUpstream) {
       this.replies.reset();
       return;
     }

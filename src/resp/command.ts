@@ -42,6 +42,11 @@ export const Command = {
   Sync: 31,
   PSync: 32,
   Wait: 33,
+  WaitAof: 34,
+  ReadOnly: 35,
+  ReadWrite: 36,
+  Asking: 37,
+  ReplConf: 38,
 } as const;
 
 /** One of the values of `Command`. */
@@ -81,6 +86,11 @@ const names = new WordTable(
     ["sync", Command.Sync],
     ["psync", Command.PSync],
     ["wait", Command.Wait],
+    ["waitaof", Command.WaitAof],
+    ["readonly", Command.ReadOnly],
+    ["readwrite", Command.ReadWrite],
+    ["asking", Command.Asking],
+    ["replconf", Command.ReplConf],
   ],
   true,
 );

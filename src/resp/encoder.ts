@@ -64,7 +64,7 @@ export function pmessagePush(resp3: boolean, pattern: Buffer, channel: Buffer, p
   return encodeBulks(resp3 ? PUSH : STAR, [PMESSAGE, pattern, channel, payload]);
 }
 
-export type SubscriptionKind = "subscribe" | "unsubscribe" | "psubscribe" | "punsubscribe";
+export type SubscriptionKind = "subscribe" | "unsubscribe" | "psubscribe" | "punsubscribe" | "sunsubscribe";
 
 /**
  * The acknowledgement of one channel or pattern. `name` is null for an UNSUBSCRIBE without arguments from a

@@ -150,7 +150,7 @@ for (const [what, url, error] of [
 ] as const) {
   test(`upstream: ${what}: the app is told, readiness is false, no secret is logged`, async () => {
     const server = await startServer({ password: "secret" });
-    const sidecar = await startSidecar({ upstream: url(server.port) });
+    const sidecar = await startSidecar({ upstream: url(server.port), env: { KEYFRAME_DIAL_TIMEOUT: "500ms" } });
     try {
       await sidecar.logged("upstream-down");
       assert.equal((await fetch(`${sidecar.adminUrl}/readyz`)).status, 503);

@@ -85,7 +85,10 @@ test("a command without its answer at the break, and a transaction that is open,
 
 test("the server is not there yet: clear errors, then everything works without a restart", async () => {
   const port = await freePort();
-  const sidecar = await startSidecar({ upstream: `redis://127.0.0.1:${port}` });
+  const sidecar = await startSidecar({
+    upstream: `redis://127.0.0.1:${port}`,
+    env: { KEYFRAME_DIAL_TIMEOUT: "500ms" },
+  });
   try {
     const early = await RespClient.connect({ port: sidecar.port });
     assert.match(String(await early.text("GET", "k")), /^-ERR keyframe: .*ECONNREFUSED/);
