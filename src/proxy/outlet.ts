@@ -16,7 +16,7 @@ import { SlowQueue, type Waiting, waitingMessage, waitingReply } from "./slow-qu
 /** What the outlet asks of its session. */
 export interface OutletOwner {
   /** Nothing of a reply that is not whole has gone out. */
-  readonly atReplyBoundary: boolean;
+  atReplyBoundary(): boolean;
   /** The app has begun not to read. */
   slow(): void;
   /** A frame has been replaced by a newer one. */
@@ -69,28 +69,36 @@ export class Outlet {
     return this.#socket.writableLength + this.#queue.bytes > this.#mark;
   }
 
-  /** A reply, or a piece of one: behind every message that has come before it. */
-  reply(bytes: Buffer): void {
-    if (this.#queue.size === 0) this.#socket.write(bytes);
-    else this.#queue.add(waitingReply(bytes), false);
+  /**
+   * A reply, or a piece of one: behind every message that has come before it.
+   * @returns true: hardly anything waits
+   */
+  reply(bytes: Buffer): boolean {
+    if (this.#queue.size === 0) return this.#socket.write(bytes);
+    this.#queue.add(waitingReply(bytes), false);
+    return false;
   }
 
   /**
    * A message for a subscriber.
    * @param message its RESP form, shared with other subscribers
    * @param via the subscription that it is heard by
+   * @returns true: hardly anything waits
    */
-  push(message: readonly Buffer[], via: object, channel: Buffer, payload: Buffer): void {
+  push(message: readonly Buffer[], via: object, channel: Buffer, payload: Buffer): boolean {
     const congested = this.#congested;
-    if (!this.#owner.atReplyBoundary) {
+    if (!this.#owner.atReplyBoundary()) {
       this.#wait(this.#held, nameMessage(message, via, channel, payload), congested || this.#held.bytes > this.#mark);
     } else if (congested) {
       if (this.#queue.size === 0) this.#owner.slow();
       this.#wait(this.#queue, nameMessage(message, via, channel, payload), true);
     } else {
       this.#cork();
-      for (const part of message) this.#socket.write(part);
+      let roomy = true;
+      for (const part of message) roomy = this.#socket.write(part);
+      return roomy;
     }
+    return false;
   }
 
   /** A reply has become whole: what was held behind it goes on. */

@@ -94,17 +94,13 @@ export class OwnRequests {
       case Action.Replicate:
         return this.#latch("replication", action);
       default:
-        return this.pass();
+        return this.#passTying();
     }
   }
 
   /** A request that passes, and may tie the app to the connection it passes on. */
-  pass(): boolean {
+  #passTying(): boolean {
     const { command, argc } = this.#decoder;
-    if (!Binding.concerns(command)) {
-      this.#requests.pass(1);
-      return true;
-    }
     const { replaced } = this.#session.upstream;
     const bind = this.binding.look(command, argc, word(this.#decoder, 1), replaced);
     if (bind === undefined) {
@@ -255,7 +251,7 @@ export class OwnRequests {
       this.introduction.setInfo();
       return true;
     }
-    return this.pass();
+    return this.#passTying();
   }
 
   /** Commands that may publish by themselves: frames that were queued before go out before. */

@@ -11,6 +11,7 @@ import type { UpstreamState } from "../broker/broker.js";
 import { Action, actionOf, allowedWhileSubscribed } from "../plane/classify.js";
 import { Command } from "../resp/command.js";
 import type { RequestDecoder } from "../resp/request.js";
+import { Binding } from "./binding.js";
 import type { LatchReason, SessionContext } from "./context.js";
 import { OwnRequests } from "./own.js";
 import type { Replies } from "./replies.js";
@@ -238,11 +239,10 @@ export class Requests {
     if (this.#latched) return this.#own.latchedRequest(action);
     const refused = this.#refusedWhileSubscribed(action);
     if (refused && this.subscriptions.upstream === 0) return this.#own.refuseWhileSubscribed();
-    if (refused) {
+    if (refused || (action === Action.Pass && !Binding.concerns(decoder.command))) {
       this.pass(1);
       return true;
     }
-    if (action === Action.Pass) return this.#own.pass();
     return this.#own.dispatch(action);
   }
 

@@ -73,11 +73,8 @@ export class Session implements LocalSubscriber {
       suspect: (reason) => context.dialer.suspect(reason),
       localSubscriptions: () => this.requests.subscriptions.local,
     });
-    const { replies } = this;
     this.#outlet = new Outlet(app, context.limits.pauseBytes, {
-      get atReplyBoundary() {
-        return replies.atBoundary;
-      },
+      atReplyBoundary: () => this.replies.atBoundary,
       slow: () => this.#slow(),
       collapsed: () => context.collapsed.inc(),
       drained: () => {
@@ -86,7 +83,7 @@ export class Session implements LocalSubscriber {
       },
       corked: () => context.uncorkSoon(this),
     });
-    this.upstream = new UpstreamHalf(context.dialer, context.identity, context.limits, replies, {
+    this.upstream = new UpstreamHalf(context.dialer, context.identity, context.limits, this.replies, {
       data: (chunk) => this.#fromUpstream(chunk),
       drained: () => this.resumeApp(),
       ended: (error) => this.#upstreamEnded(error),
@@ -118,7 +115,7 @@ export class Session implements LocalSubscriber {
   /** Writes a reply, or part of one, to the app. */
   reply(bytes: Buffer): void {
     const outlet = this.#outlet;
-    outlet.reply(bytes);
+    if (outlet.reply(bytes)) return;
     if (outlet.full) this.upstream.pause();
     // Only answers of our own come this far. An app may send a long pipeline before it reads, so the bar is a high one.
     if (outlet.waitingBytes > this.#context.limits.subscriberBufferBytes) this.#app.pause();
@@ -127,7 +124,7 @@ export class Session implements LocalSubscriber {
   /** A message for a subscriber. The app that does not read loses its connection, never the others their messages. */
   push(message: readonly Buffer[], via: object, channel: Buffer, payload: Buffer): void {
     if (this.#closed) return;
-    this.#outlet.push(message, via, channel, payload);
+    if (this.#outlet.push(message, via, channel, payload)) return;
     const { waitingBytes } = this.#outlet;
     if (waitingBytes <= this.#context.limits.subscriberBufferBytes) return;
     this.#context.log.warn("subscriber-too-slow", { waitingBytes, consequence: "its connection is closed" });
