@@ -48,6 +48,7 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
     {
       epoch: epochFrom(randomBytes(4)),
       uniform: config.fleet === "uniform",
+      oneEmitter: config.emitters === "one",
       identity,
       resp: limits,
       streams,

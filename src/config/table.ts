@@ -3,7 +3,7 @@
  * reference in the documentation are all made from it. A setting `flush-window` is the variable
  * KEYFRAME_FLUSH_WINDOW and the flag --flush-window; a flag wins over a variable, a variable over the default.
  */
-import { fleetModes, frameModes, logLevels } from "./types.js";
+import { emitterModes, fleetModes, frameModes, logLevels } from "./types.js";
 import { upstreamUrl } from "./upstream.js";
 import {
   address,
@@ -145,6 +145,11 @@ export const table = {
     kind: choice(fleetModes),
     default: "auto",
     doc: "uniform declares that every subscriber of the channels has a sidecar. Needed for deltas where apps subscribe by pattern or scripts are denied; with it, a pod without a sidecar misses frames.",
+  }),
+  emitters: setting("emitters", "frames", {
+    kind: choice(emitterModes),
+    default: "many",
+    doc: "one declares that one worker is all that publishes in this pod. It would read its own frames whole and drop them, so they are not handed back to it; answers to calls are.",
   }),
   channels: setting("channels", "frames", {
     kind: channelList,

@@ -30,10 +30,12 @@ export type Upstream =
 
 export const frameModes = ["auto", "off"] as const;
 export const fleetModes = ["auto", "uniform"] as const;
+export const emitterModes = ["many", "one"] as const;
 export const logLevels = ["debug", "info", "warn", "error"] as const;
 
 export type FrameMode = (typeof frameModes)[number];
 export type FleetMode = (typeof fleetModes)[number];
+export type EmitterMode = (typeof emitterModes)[number];
 export type LogLevel = (typeof logLevels)[number];
 
 /** The names that end in Ms are milliseconds, those that end in Bytes are bytes, the other numbers are counts. */
@@ -49,6 +51,7 @@ export interface Config {
   readonly sentinelTimeoutMs: number;
   readonly frames: FrameMode;
   readonly fleet: FleetMode;
+  readonly emitters: EmitterMode;
   /** Exact channel names, or prefixes with `*` at their end. */
   readonly channels: string[];
   readonly flushWindowMs: number;

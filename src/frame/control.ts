@@ -13,6 +13,8 @@ export const ControlKind = {
   Hello: 2,
   /** A sidecar to itself: its number as the instance. Hearing it proves that the connection hears. */
   Canary: 3,
+  /** A sidecar to itself, by its script: the raw frame that follows at once is its own. Its number as the instance. */
+  OwnRaw: 4,
 } as const;
 export type ControlKind = (typeof ControlKind)[keyof typeof ControlKind];
 
@@ -46,7 +48,7 @@ export function decodeControl(message: Buffer): ControlMessage {
   readHead(reader, head);
   if (head.type !== MessageType.Control) throw new FrameError("not a control message");
   const kind = reader.u8();
-  if (kind < ControlKind.Nack || kind > ControlKind.Canary) throw new FrameError("a control message of no known kind");
+  if (kind < ControlKind.Nack || kind > ControlKind.OwnRaw) throw new FrameError("a control message of no known kind");
   const pairs: Pair[] = [];
   while (reader.at < reader.end) pairs.push({ instance: reader.varint(), seq: reader.varint() });
   return { kind: kind as ControlKind, epoch: head.epoch, connection: head.connection, pairs };

@@ -31,10 +31,13 @@ const side = ["sender", "receiver"] as const;
 const latency = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
 
 export const catalog = {
-  keyframe_frames_total: counter("Frames by direction and by the form in which they crossed the wire.", {
-    direction: ["in", "out"],
-    kind: ["keyframe", "delta", "raw"],
-  }),
+  keyframe_frames_total: counter(
+    "Frames by direction and by the form in which they crossed the wire; silent: nobody else listened; local: from the same pod.",
+    {
+      direction: ["in", "out"],
+      kind: ["keyframe", "delta", "raw", "silent", "local"],
+    },
+  ),
   keyframe_app_bytes_total: counter(
     "Payload bytes of frames as apps published them and as apps got them, once a frame.",
     {
@@ -58,7 +61,6 @@ export const catalog = {
       "damaged",
       "upstream_lost",
       "denied",
-      "echo_lost",
       "queue_full",
       "queue_timeout",
       "slow_reader",

@@ -14,8 +14,11 @@ export interface Gathered {
 
 export interface BatchMessage<C, F extends Gathered> {
   readonly channel: C;
-  /** "side": records on the side channel; "raw": one payload on the app's own channel. */
-  readonly kind: "side" | "raw";
+  /**
+   * "side": records on the side channel; "raw": one payload on the app's own channel; "silent": nothing is said, unless
+   * somebody listens by now.
+   */
+  readonly kind: "side" | "raw" | "silent";
   readonly frames: F[];
   bytes: number;
 }
@@ -50,11 +53,19 @@ export class Batch<C, F extends Gathered> {
   }
 
   addSide(channel: C, frame: F, bytes: number): void {
+    this.#add("side", channel, frame, bytes);
+  }
+
+  addSilent(channel: C, frame: F): void {
+    this.#add("silent", channel, frame, 0);
+  }
+
+  #add(kind: "side" | "silent", channel: C, frame: F, bytes: number): void {
     this.#frames++;
     this.#bytes += bytes;
-    const open = this.#openMessage(channel, frame.tag);
+    const open = this.#openMessage(kind, channel, frame.tag);
     if (open === undefined) {
-      this.messages.push({ channel, kind: "side", frames: [frame], bytes });
+      this.messages.push({ channel, kind, frames: [frame], bytes });
     } else {
       open.frames.push(frame);
       open.bytes += bytes;
@@ -67,10 +78,10 @@ export class Batch<C, F extends Gathered> {
     this.messages.push({ channel, kind: "raw", frames: [frame], bytes });
   }
 
-  #openMessage(channel: C, tag: DomainTag): BatchMessage<C, F> | undefined {
+  #openMessage(kind: "side" | "silent", channel: C, tag: DomainTag): BatchMessage<C, F> | undefined {
     for (let i = this.messages.length - 1; i >= 0; i--) {
       const message = this.messages[i]!;
-      if (message.kind === "side" && message.channel === channel) return message;
+      if (message.kind === kind && message.channel === channel) return message;
       for (const frame of message.frames) if (conflicts(frame.tag, tag)) return undefined;
     }
     return undefined;

@@ -5,7 +5,8 @@ export type ResyncReason = "unknown_instance" | "missing_base" | "gap" | "checks
 export type UndeliveredReason = "hold_timeout" | "hold_full" | "superseded" | "gone" | "gap" | "damaged";
 /** Which local subscribers a frame is for: all that match, those of the exact channel, or those of one pattern. */
 export type Route = "all" | "exact" | Buffer;
-export type DeliveredKind = "keyframe" | "delta" | "raw";
+/** How a frame reached this pod; "local": it was published here. */
+export type DeliveredKind = "keyframe" | "delta" | "raw" | "local";
 
 /** Where rebuilt frames and questions to senders go, and what is counted on the way. */
 export interface RebuildSink {

@@ -15,8 +15,7 @@ import { MessageReader, RecordKind } from "../frame/record.js";
 import { unpackWhole } from "../frame/whole.js";
 import { type FrameName, nameFrame, newFrameName } from "../socketio/dialect.js";
 import { buildFrame, NO_BASE } from "./build.js";
-import { ANY_DOMAIN } from "./domain.js";
-import type { EchoQueue, Sent } from "./echo.js";
+import { ANY_DOMAIN, type DomainTag } from "./domain.js";
 import type { RebuildLimits, RebuildSink, Route } from "./rebuild-sink.js";
 import { ReceiverState, type ReceiverStream, type Sender } from "./receiver.js";
 import { factsOf } from "./sender.js";
@@ -35,19 +34,17 @@ export class Rebuilder {
   readonly #epoch: number;
   readonly #limits: RebuildLimits;
   readonly #clock: Clock;
-  readonly #echo: EchoQueue;
   readonly #sink: RebuildSink;
   readonly #state: ReceiverState;
   readonly #waiting: Waiting;
   readonly #reader = new MessageReader();
   readonly #name: FrameName = newFrameName();
 
-  /** @param epoch our own, whose messages are answered from `echo` */
-  constructor(epoch: number, limits: RebuildLimits, clock: Clock, echo: EchoQueue, sink: RebuildSink) {
+  /** @param epoch our own: what comes back under it has been heard here already */
+  constructor(epoch: number, limits: RebuildLimits, clock: Clock, sink: RebuildSink) {
     this.#epoch = epoch;
     this.#limits = limits;
     this.#clock = clock;
-    this.#echo = echo;
     this.#sink = sink;
     this.#state = new ReceiverState(limits, (reason) => sink.evicted(reason));
     this.#waiting = new Waiting(limits, clock, sink, this.#state);
@@ -80,9 +77,9 @@ export class Rebuilder {
     this.#waiting.pass(channel, tag, Buffer.from(payload), undefined, 0, "raw", route);
   }
 
-  /** A frame of our own that will not come back from the server. */
-  own(sent: Sent, payload: Buffer): void {
-    this.#waiting.pass(sent.channel, sent.tag, payload, undefined, 0, "delta");
+  /** A frame that an app of this pod has published: it takes its place among those that come from the server. */
+  own(channel: Buffer, tag: DomainTag, payload: Buffer): void {
+    this.#waiting.pass(channel, tag, payload, undefined, 0, "local");
   }
 
   /** A message that came on the side channel of `channel`. Never throws: what cannot be read is counted and dropped. */
@@ -93,7 +90,7 @@ export class Rebuilder {
       const own = reader.epoch === this.#epoch;
       const sender = own ? undefined : this.#state.sender(reader.epoch, reader.connection);
       while (reader.next()) {
-        if (sender === undefined) this.#own(channel);
+        if (sender === undefined) this.#own();
         else this.#record(channel, sender);
       }
     } catch (error) {
@@ -134,15 +131,11 @@ export class Rebuilder {
     this.#state.sweep(this.#clock.now());
   }
 
-  #own(channel: Buffer): void {
-    const { kind, instance, seq, domain, crc } = this.#reader;
+  /** Apps here have heard our own frames when they were published. What we never made is not ours. */
+  #own(): void {
+    const { kind, instance, seq } = this.#reader;
     if (kind !== RecordKind.Whole && kind !== RecordKind.Delta) return;
-    const payload = this.#echo.take(instance, seq, crc);
-    const how = kind === RecordKind.Delta ? "delta" : "keyframe";
-    if (payload !== undefined) this.#waiting.pass(channel, domain, payload, undefined, 0, how);
-    // Our own frames come back once, or again after a batch had to be repeated; what we never made is not ours.
-    else if (this.#sink.made(instance, seq)) this.#sink.repeat();
-    else this.#sink.impostor();
+    if (!this.#sink.made(instance, seq)) this.#sink.impostor();
   }
 
   #record(channel: Buffer, sender: Sender): void {

@@ -63,13 +63,17 @@ export class Publishing {
     this.#context.appBytes.inc(payload.length);
     const waits = publisher.mustWait(channel);
     const facts = named ? factsOf(frameName) : NO_FACTS;
-    const frame = publisher.publish(channel, payload, facts, named && frameName.done, now);
+    const droppable = named && !frameName.barrier;
+    const frame = publisher.publish(channel, payload, facts, named && frameName.done, droppable, now);
     if (!waits) {
+      // Answered first: on a connection that also listens, the answer precedes what follows from it.
       this.#session.reply(integerReply(channel.listeners));
+      publisher.heardHere(frame);
       return true;
     }
     this.#requests.block();
     frame.settle = (outcome) => this.#settled(outcome);
+    publisher.heardHere(frame);
     return true;
   }
 

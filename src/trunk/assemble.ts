@@ -4,13 +4,16 @@
  *   [queue] ─▶ encode ─▶ gather ─▶ messages of one batch
  */
 import { encodeMessage, recordSize } from "../frame/record.js";
-import type { EchoQueue } from "../plane/echo.js";
 import type { Encoder } from "../plane/encode.js";
 import { Batch, type BatchLimits } from "../plane/gather.js";
 import type { Control } from "./control.js";
+import type { Hearing } from "./hearing.js";
+import type { LocalDelivery } from "./local.js";
 import type { OutboundChannel, OutboundFrame } from "./outbound.js";
 import type { OutboundQueue } from "./queue.js";
 import type { SentMessage } from "./verdicts.js";
+
+const NO_BYTES: Buffer = Buffer.alloc(0);
 
 export interface AssemblerOptions {
   epoch: number;
@@ -23,22 +26,22 @@ export class Assembler {
   readonly #queue: OutboundQueue;
   readonly #control: Control;
   readonly #encoder: Encoder;
-  readonly #echo: EchoQueue;
-  readonly #hearing: { readonly connection: number };
+  readonly #local: LocalDelivery;
+  readonly #hearing: Hearing;
 
   constructor(
     options: AssemblerOptions,
     queue: OutboundQueue,
     control: Control,
     encoder: Encoder,
-    echo: EchoQueue,
-    hearing: { readonly connection: number },
+    local: LocalDelivery,
+    hearing: Hearing,
   ) {
     this.#options = options;
     this.#queue = queue;
     this.#control = control;
     this.#encoder = encoder;
-    this.#echo = echo;
+    this.#local = local;
     this.#hearing = hearing;
   }
 
@@ -54,7 +57,8 @@ export class Assembler {
     // Repairs first: they repeat what was sent before this batch. Half of it is for frames.
     let repairBytes = 0;
     for (const { channel, record } of this.#control.takeDue(limits.frames >> 1, limits.bytes >> 1)) {
-      sent.push({ channel, kind: "side", frames: [], payload: encodeMessage(epoch, connection, [record]) });
+      const payload = encodeMessage(epoch, connection, [record]);
+      sent.push({ channel, kind: "side", frames: [], payload, word: NO_BYTES, own: false });
       repairBytes += recordSize(record);
     }
     const batch = new Batch<OutboundChannel, OutboundFrame>({
@@ -68,17 +72,19 @@ export class Assembler {
     }
     this.#queue.take(taken);
     for (const { channel, kind, frames } of batch.messages) {
-      const raw = kind === "raw";
-      const records = () => frames.map((frame) => frame.encoded!.record);
-      sent.push({
-        channel,
-        kind,
-        frames,
-        payload: raw ? frames[0]!.payload : encodeMessage(epoch, connection, records()),
-      });
-      if (!raw) for (const frame of frames) this.#expectEcho(frame);
+      let word = NO_BYTES;
+      for (const frame of frames) word = this.#local.leaving(frame, kind);
+      const payload = this.#payloadOf(kind, frames);
+      sent.push({ channel, kind, frames, payload, word, own: this.#hearing.holds(channel.name) });
     }
     return { sent, frames: batch.frames };
+  }
+
+  #payloadOf(kind: SentMessage["kind"], frames: readonly OutboundFrame[]): Buffer {
+    if (kind === "silent") return NO_BYTES;
+    if (kind === "raw") return frames[0]!.payload;
+    const records = frames.map((frame) => frame.encoded!.record);
+    return encodeMessage(this.#options.epoch, this.#hearing.connection, records);
   }
 
   /** Puts one frame into the batch; false where it is full. */
@@ -89,9 +95,17 @@ export class Assembler {
     now: number,
   ): boolean {
     const channel = frame.channel;
+    // What has been refused or encoded once goes the way it was meant to go.
+    if (channel.mode === "silent" && !scriptDenied && frame.encoded === undefined && !frame.raw) {
+      if (!batch.hasRoom(0)) return false;
+      batch.addSilent(channel, frame);
+      return true;
+    }
     // A frame without a stream has nothing to be coded against: it goes as it is, where it always went.
     if (!frame.doubtful && !frame.raw) {
-      const unproven = channel.mode === "raw" || (scriptDenied && !this.#options.uniform);
+      // Without script nobody can be counted, and without an inbox nobody could ask us for a base.
+      const uncounted = scriptDenied && !(this.#options.uniform && this.#hearing.hopeful);
+      const unproven = channel.mode === "raw" || uncounted;
       frame.raw = frame.stream === 0 || channel.sideDenied || unproven;
     }
     if (!frame.raw && frame.encoded === undefined) {
@@ -106,12 +120,5 @@ export class Assembler {
       batch.addSide(channel, frame, bytes);
     }
     return true;
-  }
-
-  #expectEcho(frame: OutboundFrame): void {
-    // A frame that is sent again keeps its place; one that has come back already is not waited for twice.
-    if (frame.echo !== undefined && (frame.echo.heard || frame.echo.payload !== undefined)) return;
-    const { instance, seq, crc } = frame.encoded!;
-    frame.echo = this.#echo.add(frame.channel.name, frame.tag, instance, seq, frame.payload, crc);
   }
 }

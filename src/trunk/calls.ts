@@ -20,13 +20,16 @@ export interface CallsOwner {
 type Expected = "script" | "part" | ((reply: Reply) => void);
 
 export class Calls {
+  readonly #inbox: Buffer;
   readonly #owner: CallsOwner;
   #expected: Expected[] = [];
   #sent: SentMessage[] | undefined;
   #collected: Reply[] = [];
   #args: readonly (Buffer | string)[] = [];
 
-  constructor(owner: CallsOwner) {
+  /** @param inbox where our own connections hear, whichever they are */
+  constructor(inbox: Buffer, owner: CallsOwner) {
+    this.#inbox = inbox;
     this.#owner = owner;
   }
 
@@ -41,8 +44,11 @@ export class Calls {
    */
   compare(sent: SentMessage[], uniform: boolean, inbox: Buffer | string): void {
     this.#sent = sent;
-    const args: (Buffer | string)[] = ["0", uniform ? "1" : "0", inbox];
-    for (const { channel, kind, payload } of sent) args.push(channel.name, kind === "raw" ? "r" : "s", payload);
+    const args: (Buffer | string)[] = ["0", uniform ? "1" : "0", inbox, this.#inbox];
+    for (const { channel, kind, payload, word, own } of sent) {
+      if (kind === "silent") args.push(channel.name, "q", own ? "1" : "0", payload);
+      else args.push(channel.name, kind === "raw" ? "r" : "s", word, payload);
+    }
     this.#args = args;
     this.#call("EVALSHA", PUBLISH_SCRIPT_SHA);
   }
@@ -51,7 +57,11 @@ export class Calls {
   publish(sent: SentMessage[]): void {
     this.#sent = sent;
     const parts: Buffer[] = [];
-    for (const { channel, kind, payload } of sent) {
+    for (const { channel, kind, payload, word } of sent) {
+      if (word.length > 0) {
+        this.#expected.push(() => {});
+        parts.push(...encodeCommand(["PUBLISH", this.#inbox, word]));
+      }
       this.#expected.push("part");
       parts.push(...encodeCommand(["PUBLISH", kind === "raw" ? channel.name : sideChannel(channel.name), payload]));
     }

@@ -46,6 +46,8 @@ export class Canary {
   #heardAt: number;
   /** The connection that the last canary was sent to. */
   #connection = 0;
+  /** It has been said that the server refuses us ROLE. */
+  #roleDenied = false;
   /** The node has said that it is a master; a node that never was one is what the operator chose. */
   #wasMaster = false;
 
@@ -100,8 +102,14 @@ export class Canary {
   }
 
   #role(reply: Reply): void {
-    // Where ROLE is denied, the count of the inbox has to do.
-    if (reply instanceof ReplyError || !Array.isArray(reply) || !Buffer.isBuffer(reply[0])) return;
+    if (reply instanceof ReplyError) {
+      // The count of the inbox has to do.
+      const consequence = "a master that is demoted without a cut is noticed only when it refuses a command";
+      if (!this.#roleDenied) this.#log.warn("role-denied", { error: reply.message, consequence });
+      this.#roleDenied = true;
+      return;
+    }
+    if (!Array.isArray(reply) || !Buffer.isBuffer(reply[0])) return;
     const master = reply[0].toString("latin1") === "master";
     if (master) this.#wasMaster = true;
     else if (this.#wasMaster) {

@@ -20,6 +20,8 @@ export interface ControlOutput {
   /** A frame of the instance is in the queue to be sent again, and needs no other resending. */
   queued(instance: number): boolean;
   canary(number: number): void;
+  /** The raw frame of ours with that number comes next. */
+  ownRaw(number: number): void;
 }
 
 /** A base, or a newest frame, to go out at the head of a batch. */
@@ -80,8 +82,10 @@ export class Control {
   inbox(message: Buffer): void {
     try {
       const { kind, epoch, connection, pairs } = decodeControl(message);
-      if (kind === ControlKind.Canary) {
-        if (epoch === this.#epoch && pairs.length === 1) this.#out.canary(pairs[0]!.instance);
+      if (kind === ControlKind.Canary || kind === ControlKind.OwnRaw) {
+        if (epoch !== this.#epoch || pairs.length !== 1) return;
+        if (kind === ControlKind.Canary) this.#out.canary(pairs[0]!.instance);
+        else this.#out.ownRaw(pairs[0]!.instance);
         return;
       }
       if (kind === ControlKind.Nack)

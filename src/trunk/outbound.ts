@@ -2,7 +2,6 @@
  * The channels that frames are published to, and the frames that wait for the trunk.
  */
 import { BufferMap } from "../core/buffer-map.js";
-import type { Sent } from "../plane/echo.js";
 import type { Encoded } from "../plane/encode.js";
 import type { Gathered } from "../plane/gather.js";
 import type { ChannelStreams, FrameFacts } from "../plane/sender.js";
@@ -11,9 +10,10 @@ import type { ChannelStreams, FrameFacts } from "../plane/sender.js";
  * - "unknown": nothing published yet on this trunk; the first frame's reply waits for the server's verdict
  * - "side": every subscriber can rebuild
  * - "raw": somebody cannot; each raw frame asks again whether that has changed
+ * - "silent": nobody but this pod listens: nothing is published, the server is only asked whether that has changed
  * - "denied": the server refuses us this channel; the apps publish there themselves
  */
-export type ChannelMode = "unknown" | "side" | "raw" | "denied";
+export type ChannelMode = "unknown" | "side" | "raw" | "silent" | "denied";
 
 export class OutboundChannel implements ChannelStreams {
   generation = 0;
@@ -25,6 +25,8 @@ export class OutboundChannel implements ChannelStreams {
   usedAt = 0;
   /** When the script last compared its subscribers. */
   comparedAt = Number.NEGATIVE_INFINITY;
+  /** When somebody else was last known to listen. */
+  audienceAt = Number.NEGATIVE_INFINITY;
 
   constructor(readonly name: Buffer) {}
 }
@@ -81,8 +83,13 @@ export interface OutboundFrame extends Gathered, FrameFacts {
   raw: boolean;
   /** Its batch was unanswered when the connection broke: side channel only, never raw. */
   doubtful: boolean;
-  /** Our own hearing of it, once it has been sent. */
-  echo: Sent | undefined;
+  /**
+   * Whether apps of this pod have heard it: "heard"; "waits" for the server's word; "back": they hear it as it comes back
+   * from the server.
+   */
+  here: "heard" | "waits" | "back";
+  /** Its own emitter would drop it: see LocalDelivery. */
+  readonly droppable: boolean;
   /** A newer frame of its stream took its place. */
   replaced: boolean;
   readonly done: boolean;

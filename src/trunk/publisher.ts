@@ -7,17 +7,21 @@
 
 import type { Clock, Log, Meter } from "../core/ports.js";
 import type { Dialer } from "../discovery/dialer.js";
-import type { EchoQueue, Sent } from "../plane/echo.js";
+import type { DomainTag } from "../plane/domain.js";
 import type { Encoder } from "../plane/encode.js";
+import { inboxOf } from "../plane/epoch.js";
 import type { BatchLimits } from "../plane/gather.js";
 import type { FrameFacts } from "../plane/sender.js";
 import type { Reply } from "../resp/reply-decoder.js";
+import { Announced } from "./announced.js";
 import { Assembler } from "./assemble.js";
 import { Calls } from "./calls.js";
 import { Canary, type CanaryFailure } from "./canary.js";
 import { Control } from "./control.js";
 import { type FlushMetrics, flushMetrics } from "./flush-metrics.js";
+import type { Hearing } from "./hearing.js";
 import { Link, type LinkOptions } from "./link.js";
+import { LocalDelivery } from "./local.js";
 import { type OutboundChannel, OutboundChannels, type OutboundFrame } from "./outbound.js";
 import { OutboundQueue, type QueueLimits, settleFrame } from "./queue.js";
 import { Refusal } from "./script.js";
@@ -27,6 +31,8 @@ import { FlushWindow } from "./window.js";
 export interface PublisherOptions {
   epoch: number;
   uniform: boolean;
+  /** One worker is all that publishes here: see LocalDelivery. */
+  oneEmitter: boolean;
   batch: BatchLimits;
   queue: QueueLimits;
   windowMs: number;
@@ -39,24 +45,6 @@ export interface PublisherOptions {
 /** How long frames wait for the subscriber to come back before they go raw, milliseconds. */
 const UNHEARD_MS = 1_000;
 
-/** What the sending half must know of the receiving half. */
-export interface Hearing {
-  /** The receiving connection's counter: the number of our inbox. */
-  readonly connection: number;
-  /** Our numbered inbox, while the server holds it for that connection. */
-  readonly inbox: Buffer | undefined;
-  /** False where waiting for the inbox is of no use. */
-  readonly hopeful: boolean;
-  /** Somebody in the pod listens to the channel, whether it is heard at this moment or not. */
-  wants(channel: Buffer): boolean;
-  /** True while what is published to the channel comes back to us. */
-  hears(channel: Buffer): boolean;
-  /** Gives the connection up and makes it anew. */
-  reset(reason: string): void;
-  /** A frame of our own that will not come back from the server: apps of this pod get it from here. */
-  unheard(frame: Sent, payload: Buffer): void;
-}
-
 export class Publisher {
   readonly link: Link;
   readonly queue: OutboundQueue;
@@ -64,7 +52,7 @@ export class Publisher {
   readonly control: Control;
   readonly canary: Canary;
   readonly #options: PublisherOptions;
-  readonly #echo: EchoQueue;
+  readonly #local: LocalDelivery;
   readonly #hearing: Hearing;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -76,7 +64,6 @@ export class Publisher {
   #sentAt = 0;
   /** The inbox that the batch in flight named. */
   #inboxSent: Buffer | undefined;
-  #scriptDenied = false;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = 0;
   #soon = false;
@@ -88,14 +75,15 @@ export class Publisher {
     options: PublisherOptions,
     dialer: Dialer,
     encoder: Encoder,
-    echo: EchoQueue,
     hearing: Hearing,
+    deliver: (channel: Buffer, tag: DomainTag, payload: Buffer) => void,
     clock: Clock,
     log: Log,
     meter: Meter,
   ) {
     this.#options = options;
-    this.#echo = echo;
+    const announced = new Announced(options.epoch);
+    this.#local = new LocalDelivery(options.oneEmitter, announced, hearing, deliver);
     this.#hearing = hearing;
     this.#clock = clock;
     this.#log = log;
@@ -103,7 +91,7 @@ export class Publisher {
     this.#unheardSince = this.#downSince;
     this.#window = new FlushWindow(options.windowMs);
     this.queue = new OutboundQueue(options.queue);
-    this.#verdicts = new Verdicts(echo, log, meter);
+    this.#verdicts = new Verdicts(this.#local, log, meter);
     this.#metrics = flushMetrics(meter);
     this.control = new Control(options.epoch, options.askMs, encoder, hearing, clock, meter, {
       send: (inbox, message, heard) => {
@@ -113,9 +101,13 @@ export class Publisher {
       wake: () => this.#schedule(),
       queued: (instance) => this.queue.frames().some((frame) => frame.encoded?.instance === instance),
       canary: (number) => this.canary.heard(number),
+      ownRaw: (number) => {
+        const raw = announced.heard(number);
+        if (raw !== undefined) hearing.expectOwn(raw);
+      },
     });
-    this.#assembler = new Assembler(options, this.queue, this.control, encoder, echo, hearing);
-    this.#calls = new Calls({
+    this.#assembler = new Assembler(options, this.queue, this.control, encoder, this.#local, hearing);
+    this.#calls = new Calls(inboxOf(options.epoch), {
       write: (parts) => this.link.write(parts),
       answered: (sent, statuses) => this.#answered(sent, statuses),
       failed: (sent, error) => this.#failed(sent, error),
@@ -163,10 +155,18 @@ export class Publisher {
   }
 
   /**
-   * Queues one frame. `payload` must be memory of its own and is never written again.
+   * Queues one frame. `payload` must be memory of its own and is never written again. Call heardHere() next.
+   * @param droppable the emitter itself has no use for it
    * @returns the frame; set its `settle` where the PUBLISH is to be answered by the outcome
    */
-  publish(channel: OutboundChannel, payload: Buffer, facts: FrameFacts, done: boolean, at: number): OutboundFrame {
+  publish(
+    channel: OutboundChannel,
+    payload: Buffer,
+    facts: FrameFacts,
+    done: boolean,
+    droppable: boolean,
+    at: number,
+  ): OutboundFrame {
     const frame: OutboundFrame = {
       channel,
       payload,
@@ -179,7 +179,8 @@ export class Publisher {
       encoded: undefined,
       raw: false,
       doubtful: false,
-      echo: undefined,
+      here: "back",
+      droppable,
       replaced: false,
       settle: undefined,
     };
@@ -188,11 +189,17 @@ export class Publisher {
     const older = this.queue.add(frame, pressed);
     if (older !== undefined) {
       this.#verdicts.lost("superseded", 1);
+      this.#local.ended(older);
       settleFrame(older, { kind: "sent", listeners: older.channel.listeners });
     }
     this.#window.arrived(at);
     this.#schedule();
     return frame;
+  }
+
+  /** Apps of this pod may hear the frame: its PUBLISH has been answered, or will be by its outcome. */
+  heardHere(frame: OutboundFrame): void {
+    this.#local.queued(frame);
   }
 
   /** Call every 50 ms or so: overdue questions, canaries, frames that have waited too long. */
@@ -204,6 +211,7 @@ export class Publisher {
     this.canary.tick();
     const now = this.#clock.now();
     this.queue.expire(now, (frame) => {
+      this.#local.ended(frame);
       const seconds = Math.round((now - frame.at) / 1000);
       const error = `keyframe: not sent within ${seconds} s, upstream unavailable (${this.link.trouble})`;
       if (!settleFrame(frame, { kind: "failed", error })) this.#verdicts.lost("queue_timeout", 1);
@@ -216,7 +224,8 @@ export class Publisher {
   }
 
   #up(): void {
-    this.#scriptDenied = false;
+    this.#verdicts.scriptless = false;
+    this.#verdicts.upAt = this.#clock.now();
     this.#schedule();
   }
 
@@ -268,7 +277,7 @@ export class Publisher {
     this.#timer = undefined;
     if (this.#calls.busy || this.link.state !== "up") return;
     const now = this.#clock.now();
-    const { sent, frames } = this.#assembler.next(this.#scriptDenied, now);
+    const { sent, frames } = this.#assembler.next(this.#verdicts.scriptless, now);
     if (sent.length > 0) {
       this.#send(sent, frames, now);
       return;
@@ -287,32 +296,17 @@ export class Publisher {
       for (const frame of batched) this.#metrics.latency.observe((now - frame.at) / 1000);
     const inbox = this.#hearing.inbox;
     this.#inboxSent = inbox;
-    if (this.#scriptDenied || !needsComparison(sent, now)) this.#calls.publish(sent);
+    if (this.#verdicts.scriptless || !needsComparison(sent, now)) this.#calls.publish(sent);
     else this.#calls.compare(sent, this.#options.uniform, inbox ?? "");
   }
 
   #answered(sent: SentMessage[], statuses: readonly Reply[]): void {
     const again = this.#verdicts.settle(sent, statuses, this.#clock.now());
-    for (const message of sent) if (!this.#hearing.hears(message.channel.name)) this.#deliverHere(message);
     this.queue.settle(again);
     const inbox = this.#inboxSent;
     if (inbox !== undefined && inbox === this.#hearing.inbox && statuses.includes(Refusal.Unreachable))
       this.#hearing.reset("the server no longer holds its subscriptions");
     this.#schedule();
-  }
-
-  /** What was sent will not come back: nobody here wants it, or those who do are deaf at this moment. */
-  #deliverHere({ channel, kind, frames }: SentMessage): void {
-    const wanted = this.#hearing.wants(channel.name);
-    for (const { echo } of frames) {
-      // A raw frame bears no number: if it came after all, nobody could tell that it is a repeat.
-      if (kind === "raw" && wanted) this.#verdicts.lost("echo_lost", 1);
-      const payload = echo?.payload;
-      if (!echo?.published || payload === undefined) continue;
-      this.#echo.forget(echo);
-      echo.heard = true;
-      if (wanted) this.#hearing.unheard(echo, payload);
-    }
   }
 
   #failed(sent: SentMessage[], error: string): void {
@@ -322,7 +316,7 @@ export class Publisher {
       this.link.reset(error);
       return;
     }
-    this.#scriptDenied = true;
+    this.#verdicts.scriptless = true;
     this.#log.warn("script-denied", {
       consequence: "no comparison of subscribers until the next connection",
       error,

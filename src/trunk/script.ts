@@ -5,14 +5,19 @@
  * script's own atomic moment, that every subscriber can rebuild. Pattern subscribers are in neither count; while there is
  * one, only an operator's word (a uniform fleet) lets deltas flow.
  *
- * ARGV[1]: "1" where the fleet is declared uniform. ARGV[2]: the sender's own inbox; a sender whose inbox nobody hears
- * cannot be asked for a base, so its frames go raw. Then three arguments a message: channel, "s" (records for the side
- * channel) or "r" (one raw payload for the channel itself), payload.
+ * ARGV[1]: "1" where the fleet is declared uniform. ARGV[2]: the inbox of the sender's living connection; a sender whose
+ * inbox nobody hears cannot be asked for a base, so its frames go raw. ARGV[3]: the sender's inbox, whichever connection.
+ * Then four arguments a message: channel, kind, extra, payload.
+ *
+ *   - kind "s": records for the side channel
+ *   - kind "r": one raw payload for the channel itself; extra: a word for the sender's inbox that precedes it, or empty
+ *   - kind "q": is anybody there besides the sender? extra: "1" where it is one of those who are counted
  *
  * Reply: one element a message, in order.
  *   - side, delivered: the count of subscribers of the channel
- *   - side, refused: a negative Refusal. Everything after it in the batch is refused as well, so that a frame which
- *     must now go raw is not overtaken by a later one of its domain
+ *   - silent, nobody there: 0
+ *   - refused: a negative Refusal. Everything after it in the batch is refused as well, so that a frame which
+ *     must now go another way is not overtaken by a later one of its domain
  *   - raw, delivered: 2 × receivers, plus 1 where a side message would have been possible
  *   - a string: the server's error for this message, not delivered
  *
@@ -21,13 +26,23 @@
  */
 import { createHash } from "node:crypto";
 
-export const Refusal = { MixedFleet: -1, Patterns: -2, SideDenied: -3, AfterRefusal: -4, Unreachable: -5 } as const;
+export const Refusal = {
+  MixedFleet: -1,
+  Patterns: -2,
+  SideDenied: -3,
+  AfterRefusal: -4,
+  Unreachable: -5,
+  Audience: -6,
+} as const;
 
 export const PUBLISH_SCRIPT = `local uniform = ARGV[1] == '1'
-local patterns = 0
-if not uniform then
-  patterns = redis.pcall('PUBSUB', 'NUMPAT')
-  if type(patterns) ~= 'number' then patterns = 1 end
+local patterns
+local function numpat()
+  if patterns == nil then
+    patterns = redis.pcall('PUBSUB', 'NUMPAT')
+    if type(patterns) ~= 'number' then patterns = 1 end
+  end
+  return patterns
 end
 local reachable = false
 if ARGV[2] ~= '' then
@@ -35,11 +50,11 @@ if ARGV[2] ~= '' then
   reachable = counts.err == nil and counts[2] > 0
 end
 local out = {}
-local counted, listeners, equal
+local counted, listeners, beside, equal
 local n = 0
 local refused = false
-for i = 3, #ARGV, 3 do
-  local channel, kind, payload = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+for i = 4, #ARGV, 4 do
+  local channel, kind, extra, payload = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   n = n + 1
   if refused then
     out[n] = -4
@@ -47,20 +62,32 @@ for i = 3, #ARGV, 3 do
     local side = '~kf1~' .. channel
     if channel ~= counted then
       local counts = redis.pcall('PUBSUB', 'NUMSUB', channel, side)
-      counted, listeners, equal = channel, 0, false
+      counted, listeners, beside, equal = channel, 0, 0, false
       if counts.err == nil then
-        listeners = counts[2]
-        equal = reachable and (uniform or (patterns == 0 and counts[2] == counts[4]))
+        listeners, beside = counts[2], counts[4]
+        equal = reachable and (uniform or (numpat() == 0 and listeners == beside))
       end
     end
     if kind == 'r' then
+      if extra ~= '' then redis.pcall('PUBLISH', ARGV[3], extra) end
       local heard = redis.pcall('PUBLISH', channel, payload)
       if type(heard) == 'table' then
         out[n] = heard.err
       else
         out[n] = heard * 2 + (equal and 1 or 0)
       end
-    elseif equal then
+    elseif not equal then
+      refused = true
+      out[n] = not reachable and -5 or numpat() > 0 and -2 or -1
+    elseif kind == 'q' then
+      local own = tonumber(extra)
+      if listeners == own and beside == own and numpat() == 0 then
+        out[n] = 0
+      else
+        refused = true
+        out[n] = -6
+      end
+    else
       local heard = redis.pcall('PUBLISH', side, payload)
       if type(heard) == 'table' then
         refused = true
@@ -68,9 +95,6 @@ for i = 3, #ARGV, 3 do
       else
         out[n] = listeners
       end
-    else
-      refused = true
-      out[n] = not reachable and -5 or patterns > 0 and -2 or -1
     end
   end
 end

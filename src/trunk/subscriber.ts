@@ -7,12 +7,14 @@
  * it. The connection first subscribes its own inbox. A new connection takes over only after the old one is closed.
  */
 import { BufferMap } from "../core/buffer-map.js";
-import type { Log, Meter } from "../core/ports.js";
+import type { Clock, Log, Meter } from "../core/ports.js";
 import type { Dialer } from "../discovery/dialer.js";
 import { inboxOf } from "../plane/epoch.js";
+import { OwnRaws } from "../plane/own-raws.js";
 import { encodeCommand } from "../resp/encoder.js";
 import { type Reply, ReplyError } from "../resp/reply-decoder.js";
 import { baseOf, globMatch, sideChannel } from "../socketio/channels.js";
+import type { OwnRaw } from "./announced.js";
 import { Link, type LinkOptions } from "./link.js";
 
 export type SubscriptionKind = "channel" | "pattern";
@@ -24,19 +26,20 @@ export interface Upstreamed {
   state: "pending" | "confirmed" | "denied";
   /** Set while state is "denied": the server's error, as it would have answered the app. */
   error: string;
+  /** Raw frames of ours that come back on it. */
+  readonly ownRaws: OwnRaws;
 }
 
 export interface SubscriberOwner {
   /** The subscription is held upstream, or refused: see its state. */
   settled(subscription: Upstreamed): void;
-  /** A message on a channel of an app. `pattern` is null for an exact subscription. */
-  raw(channel: Buffer, payload: Buffer, pattern: Buffer | null): void;
+  /** A message on a channel of an app. `pattern` is null for an exact subscription; `own`: this sidecar published it. */
+  raw(channel: Buffer, payload: Buffer, pattern: Buffer | null, own: boolean): void;
   /** A message on the side channel of `channel`. */
   side(channel: Buffer, message: Buffer): void;
   inbox(message: Buffer): void;
   /** After a time of deafness, everything that is wanted is held again. */
   resubscribed(): void;
-  down(): void;
 }
 
 /** What the next answers belong to, in order; `left` acks are still to come. */
@@ -52,6 +55,7 @@ export class Subscriber {
   connection = 0;
   readonly #epoch: number;
   readonly #owner: SubscriberOwner;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #channels = new BufferMap<Upstreamed>();
   readonly #patterns = new BufferMap<Upstreamed>();
@@ -62,9 +66,18 @@ export class Subscriber {
   #inboxDenied = false;
   #deaf = false;
 
-  constructor(epoch: number, options: LinkOptions, dialer: Dialer, owner: SubscriberOwner, log: Log, meter: Meter) {
+  constructor(
+    epoch: number,
+    options: LinkOptions,
+    dialer: Dialer,
+    owner: SubscriberOwner,
+    clock: Clock,
+    log: Log,
+    meter: Meter,
+  ) {
     this.#epoch = epoch;
     this.#owner = owner;
+    this.#clock = clock;
     this.#log = log;
     this.link = new Link(
       options,
@@ -81,7 +94,7 @@ export class Subscriber {
     const map = this.#mapOf(kind);
     let subscription = map.get(name);
     if (subscription !== undefined) return subscription;
-    subscription = { kind, name: Buffer.from(name), state: "pending", error: "" };
+    subscription = { kind, name: Buffer.from(name), state: "pending", error: "", ownRaws: new OwnRaws() };
     map.set(subscription.name, subscription);
     this.#send("subscribe", subscription);
     return subscription;
@@ -93,9 +106,18 @@ export class Subscriber {
     if (subscription.state !== "denied") this.#send("unsubscribe", subscription);
   }
 
-  /** True while something published to the channel reaches this pod. */
-  hears(channel: Buffer): boolean {
-    return this.link.state === "up" && this.wants(channel);
+  /** The server counts us among the exact subscribers of the channel. */
+  holds(channel: Buffer): boolean {
+    return this.#inbox !== undefined && this.#channels.get(channel)?.state === "confirmed";
+  }
+
+  /** A raw frame of ours follows, once for each of our subscriptions that it matches. */
+  expectOwn({ channel, crc, bytes }: OwnRaw): void {
+    const now = this.#clock.now();
+    this.#channels.get(channel)?.ownRaws.announce(crc, bytes, now);
+    for (const pattern of this.#patterns.values()) {
+      if (globMatch(pattern.name, channel)) pattern.ownRaws.announce(crc, bytes, now);
+    }
   }
 
   /** Our numbered inbox, while the server holds it for this connection. */
@@ -144,8 +166,10 @@ export class Subscriber {
     this.#outbox = [];
     this.#inbox = undefined;
     this.#deaf = true;
-    for (const subscription of this.#all()) if (subscription.state === "confirmed") subscription.state = "pending";
-    this.#owner.down();
+    for (const subscription of this.#all()) {
+      if (subscription.state === "confirmed") subscription.state = "pending";
+      subscription.ownRaws.clear();
+    }
   }
 
   #send(verb: "subscribe" | "unsubscribe", subscription: Upstreamed): void {
@@ -179,7 +203,9 @@ export class Subscriber {
   #message(channel: Buffer, payload: Buffer, pattern: Buffer | null): void {
     // "~": one of ours. Apps have no channels there.
     if (channel[0] !== 0x7e) {
-      this.#owner.raw(channel, payload, pattern);
+      const subscription = pattern === null ? this.#channels.get(channel) : this.#patterns.get(pattern);
+      const own = subscription?.ownRaws.take(payload, this.#clock.now()) ?? false;
+      this.#owner.raw(channel, payload, pattern, own);
       return;
     }
     const base = baseOf(channel);

@@ -7,19 +7,21 @@ import type { RespLimits } from "../core/limits.js";
 import type { Clock, Log, Meter } from "../core/ports.js";
 import type { Dialer } from "../discovery/dialer.js";
 import { MessageType, typeOf } from "../frame/message.js";
-import { EchoQueue } from "../plane/echo.js";
 import { Encoder } from "../plane/encode.js";
 import type { BatchLimits } from "../plane/gather.js";
 import { Rebuilder } from "../plane/rebuild.js";
 import type { DeliveredKind, RebuildLimits, RebuildSink } from "../plane/rebuild-sink.js";
 import type { StreamLimits } from "../plane/streams.js";
-import { type Hearing, Publisher } from "./publisher.js";
+import type { Hearing } from "./hearing.js";
+import { Publisher } from "./publisher.js";
 import type { QueueLimits } from "./queue.js";
 import { Subscriber, type Upstreamed } from "./subscriber.js";
 
 export interface TrunkOptions {
   epoch: number;
   uniform: boolean;
+  /** One worker is all that publishes in this pod. */
+  oneEmitter: boolean;
   identity: { username: string | undefined; password: string | undefined; db: number };
   resp: RespLimits;
   streams: StreamLimits;
@@ -35,8 +37,6 @@ export interface TrunkOptions {
 const TICK_MS = 50;
 const SWEEP_MS = 1_000;
 const PING_MS = 5_000;
-/** Our own frames wait for their echo at most in this many bytes. */
-const ECHO_BYTES = 64 * 1024 * 1024;
 
 export class Trunk {
   readonly publisher: Publisher;
@@ -49,8 +49,6 @@ export class Trunk {
 
   constructor(options: TrunkOptions, dialer: Dialer, clock: Clock, log: Log, meter: Meter) {
     this.#clock = clock;
-    const lost = meter.counter("keyframe_undelivered_frames_total", { reason: "echo_lost" });
-    const echo = new EchoQueue(ECHO_BYTES, (frames) => lost.inc(frames));
     const evictions = (side: string) => ({
       idle: meter.counter("keyframe_stream_evictions_total", { side, reason: "idle" }),
       count: meter.counter("keyframe_stream_evictions_total", { side, reason: "count" }),
@@ -63,7 +61,6 @@ export class Trunk {
       options.epoch,
       options.rebuild,
       clock,
-      echo,
       this.#sink(log, meter, evictions("receiver")),
     );
     const link = (name: string) => ({
@@ -80,21 +77,18 @@ export class Trunk {
       dialer,
       {
         settled: (subscription) => this.broker.settled(subscription),
-        raw: (channel, payload, pattern) => {
+        raw: (channel, payload, pattern, own) => {
           received.inc(payload.length);
-          this.#rebuilder.raw(channel, payload, pattern ?? "exact");
+          if (!own) this.#rebuilder.raw(channel, payload, pattern ?? "exact");
         },
         side: (channel, message) => {
           received.inc(message.length);
           this.#rebuilder.message(channel, message);
         },
         inbox: (message) => this.#inbox(message),
-        resubscribed: () => {
-          this.#deliverUnheard(echo);
-          this.publisher.control.hello(this.#rebuilder.hello());
-        },
-        down: () => this.#deliverUnheard(echo),
+        resubscribed: () => this.publisher.control.hello(this.#rebuilder.hello()),
       },
+      clock,
       log,
       meter,
     );
@@ -103,6 +97,7 @@ export class Trunk {
       {
         epoch: options.epoch,
         uniform: options.uniform,
+        oneEmitter: options.oneEmitter,
         batch: options.batch,
         queue: options.queue,
         windowMs: options.windowMs,
@@ -113,8 +108,8 @@ export class Trunk {
       },
       dialer,
       this.#encoder,
-      echo,
       this.#hearing(),
+      (channel, tag, payload) => this.#rebuilder.own(channel, tag, payload),
       clock,
       log,
       meter,
@@ -175,14 +170,6 @@ export class Trunk {
     else this.publisher.control.inbox(message);
   }
 
-  /**
-   * Our own frames that were sent and have not come back when the subscriber was lost: apps of this pod get them here, in
-   * the order of sending. Should one come after all, it is a repeat.
-   */
-  #deliverUnheard(echo: EchoQueue): void {
-    echo.drain((sent, payload) => this.#rebuilder.own(sent, payload));
-  }
-
   #hearing(): Hearing {
     const { subscriber } = this;
     return {
@@ -196,9 +183,9 @@ export class Trunk {
         return subscriber.hopeful;
       },
       wants: (channel) => subscriber.wants(channel),
-      hears: (channel) => subscriber.hears(channel),
+      holds: (channel) => subscriber.holds(channel),
       reset: (reason) => subscriber.link.reset(reason),
-      unheard: (sent, payload) => this.#rebuilder.own(sent, payload),
+      expectOwn: (raw) => subscriber.expectOwn(raw),
     };
   }
 
@@ -208,6 +195,7 @@ export class Trunk {
       keyframe: delivered("keyframe"),
       delta: delivered("delta"),
       raw: delivered("raw"),
+      local: delivered("local"),
     };
     const repeats = meter.counter("keyframe_repeats_dropped_total");
     const repairs = meter.counter("keyframe_repairs_total", { direction: "received" });

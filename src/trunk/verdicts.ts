@@ -3,8 +3,8 @@
  * and counted.
  */
 import type { Counter, Histogram, Log, Meter } from "../core/ports.js";
-import type { EchoQueue } from "../plane/echo.js";
 import { type Reply, ReplyError } from "../resp/reply-decoder.js";
+import type { LocalDelivery } from "./local.js";
 import type { OutboundChannel, OutboundFrame } from "./outbound.js";
 import { settleFrame } from "./queue.js";
 import { Refusal } from "./script.js";
@@ -12,9 +12,13 @@ import { Refusal } from "./script.js";
 /** One message of the batch in flight. Without frames: a repair. */
 export interface SentMessage {
   readonly channel: OutboundChannel;
-  readonly kind: "side" | "raw";
+  readonly kind: "side" | "raw" | "silent";
   readonly frames: readonly OutboundFrame[];
   readonly payload: Buffer;
+  /** For a raw frame that comes back to us: what is said in our inbox directly before it; else empty. */
+  readonly word: Buffer;
+  /** We are one of those whom the server counts as subscribers of the channel. */
+  readonly own: boolean;
 }
 
 /** A plain PUBLISH's answer as the script would report it; of a raw frame, without word of whether a side message would do. */
@@ -33,7 +37,7 @@ const COMPARE_MS = 10;
 export function needsComparison(sent: readonly SentMessage[], now: number): boolean {
   let needed = false;
   for (const { channel, kind } of sent) {
-    if (kind === "side") return true;
+    if (kind !== "raw") return true;
     if (channel.mode !== "side" && now - channel.comparedAt >= COMPARE_MS) {
       channel.comparedAt = now;
       needed = true;
@@ -42,9 +46,17 @@ export function needsComparison(sent: readonly SentMessage[], now: number): bool
   return needed;
 }
 
-export type LossReason = "superseded" | "queue_timeout" | "upstream_lost" | "denied" | "echo_lost";
-const LOSSES: readonly LossReason[] = ["superseded", "queue_timeout", "upstream_lost", "denied", "echo_lost"];
-const KINDS = ["keyframe", "delta", "raw"] as const;
+/**
+ * Others must have been away for this long before nothing is published, milliseconds. A pod that was cut off asks, when it
+ * comes back, for the newest frame of what it has missed; who is silent has nothing to answer.
+ */
+const ALONE_MS = 60_000;
+/** After a reconnection other pods may still be on their way. */
+const GATHERING_MS = 5_000;
+
+export type LossReason = "superseded" | "queue_timeout" | "upstream_lost" | "denied";
+const LOSSES: readonly LossReason[] = ["superseded", "queue_timeout", "upstream_lost", "denied"];
+const KINDS = ["keyframe", "delta", "raw", "silent"] as const;
 
 const REASONS: Readonly<Record<number, string>> = {
   [Refusal.MixedFleet]: "mixed_fleet",
@@ -54,7 +66,11 @@ const REASONS: Readonly<Record<number, string>> = {
 };
 
 export class Verdicts {
-  readonly #echo: EchoQueue;
+  /** When the publishing connection was made, Clock milliseconds. */
+  upAt = Number.NEGATIVE_INFINITY;
+  /** The server lets us run no script: nobody can be counted. */
+  scriptless = false;
+  readonly #local: LocalDelivery;
   readonly #log: Log;
   readonly #losses = new Map<LossReason, Counter>();
   readonly #frames: Record<(typeof KINDS)[number], Counter>;
@@ -65,13 +81,18 @@ export class Verdicts {
   readonly #unreachable: Counter;
   readonly #wait: Histogram;
 
-  constructor(echo: EchoQueue, log: Log, meter: Meter) {
-    this.#echo = echo;
+  constructor(local: LocalDelivery, log: Log, meter: Meter) {
+    this.#local = local;
     this.#log = log;
     for (const reason of LOSSES)
       this.#losses.set(reason, meter.counter("keyframe_undelivered_frames_total", { reason }));
     const frames = (kind: string) => meter.counter("keyframe_frames_total", { direction: "in", kind });
-    this.#frames = { keyframe: frames("keyframe"), delta: frames("delta"), raw: frames("raw") };
+    this.#frames = {
+      keyframe: frames("keyframe"),
+      delta: frames("delta"),
+      raw: frames("raw"),
+      silent: frames("silent"),
+    };
     this.#wire = meter.counter("keyframe_wire_bytes_total", { direction: "sent" });
     this.#mixed = meter.counter("keyframe_refused_batches_total", { reason: "mixed_fleet" });
     this.#patterns = meter.counter("keyframe_refused_batches_total", { reason: "patterns" });
@@ -91,8 +112,9 @@ export class Verdicts {
       const message = sent[i]!;
       const status = statuses[i];
       if (typeof status !== "number") this.#denyChannel(message, String(status ?? "no answer"));
-      else if (status < 0) this.#refused(message, status, again);
+      else if (status < 0) this.#refused(message, status, again, now);
       else if (message.kind === "raw") this.#settleRaw(message, status, now);
+      else if (message.kind === "silent") this.#settleSilent(message, now);
       else this.#settleSide(message, status, now);
     }
     return again;
@@ -103,12 +125,14 @@ export class Verdicts {
     const again: OutboundFrame[] = [];
     for (const { kind, frames } of sent) {
       for (const frame of frames) {
-        if (kind === "side") {
+        // Nothing of it has been published.
+        if (kind === "silent") again.push(frame);
+        else if (kind === "side") {
           // It may have been delivered: the same record under the same sequence is a repeat to whoever has it.
           frame.doubtful = true;
           again.push(frame);
-        } else if (!settleFrame(frame, { kind: "failed", error: `keyframe: upstream connection lost (${reason})` })) {
-          this.lost("upstream_lost", 1);
+        } else {
+          this.#fail(frame, "upstream_lost", `keyframe: upstream connection lost (${reason})`);
         }
       }
     }
@@ -130,11 +154,16 @@ export class Verdicts {
     channel.listeners = listeners;
     this.#wire.inc(payload.length);
     for (const frame of frames) {
-      if (frame.echo !== undefined) frame.echo.published = true;
       this.#frames[frame.encoded!.kind].inc();
-      this.#wait.observe((now - frame.at) / 1000);
-      settleFrame(frame, { kind: "sent", listeners });
+      this.#sent(frame, listeners, now);
     }
+    if (frames.length > 0) this.#lookAround(message, now);
+  }
+
+  #settleSilent({ channel, frames, own }: SentMessage, now: number): void {
+    channel.listeners = Number(own);
+    this.#frames.silent.inc(frames.length);
+    for (const frame of frames) this.#sent(frame, channel.listeners, now);
   }
 
   #settleRaw(message: SentMessage, status: number, now: number): void {
@@ -152,14 +181,29 @@ export class Verdicts {
     this.#wire.inc(payload.length);
     for (const frame of frames) {
       this.#frames.raw.inc();
-      this.#wait.observe((now - frame.at) / 1000);
-      settleFrame(frame, { kind: "sent", listeners: channel.listeners });
+      this.#sent(frame, channel.listeners, now);
+    }
+    this.#lookAround(message, now);
+  }
+
+  /** Where nobody but this pod has listened for a while, the next frames are not published, only asked about. */
+  #lookAround({ channel, own }: SentMessage, now: number): void {
+    if (channel.listeners > Number(own)) channel.audienceAt = now;
+    else if (now - channel.audienceAt > ALONE_MS && now - this.upAt > GATHERING_MS && !this.scriptless) {
+      channel.mode = "silent";
+      channel.generation++;
     }
   }
 
-  #refused(message: SentMessage, status: number, again: OutboundFrame[]): void {
+  #refused(message: SentMessage, status: number, again: OutboundFrame[], now: number): void {
     const { channel, frames } = message;
     if (status === Refusal.AfterRefusal) {
+      again.push(...frames);
+      return;
+    }
+    if (status === Refusal.Audience) {
+      channel.audienceAt = now;
+      channel.mode = "side";
       again.push(...frames);
       return;
     }
@@ -175,10 +219,8 @@ export class Verdicts {
     else this.#mixed.inc();
     for (const frame of frames) {
       if (frame.doubtful) {
-        this.#forgetEcho(frame);
         // It may have been delivered before the connection broke: raw, it could arrive twice.
-        if (!settleFrame(frame, { kind: "failed", error: "keyframe: upstream connection lost" }))
-          this.lost("upstream_lost", 1);
+        this.#fail(frame, "upstream_lost", "keyframe: upstream connection lost");
         continue;
       }
       this.#toRaw(frame);
@@ -197,19 +239,25 @@ export class Verdicts {
     channel.mode = "denied";
     channel.generation++;
     for (const frame of frames) {
-      this.#forgetEcho(frame);
+      this.#local.ended(frame);
       if (!settleFrame(frame, { kind: "denied" })) this.lost("denied", 1);
     }
   }
 
   #toRaw(frame: OutboundFrame): void {
-    this.#forgetEcho(frame);
     frame.raw = true;
     frame.encoded = undefined;
   }
 
-  #forgetEcho(frame: OutboundFrame): void {
-    if (frame.echo !== undefined) this.#echo.forget(frame.echo);
-    frame.echo = undefined;
+  /** The app is told first: on a connection that also listens, an answer precedes what follows from it. */
+  #sent(frame: OutboundFrame, listeners: number, now: number): void {
+    this.#wait.observe((now - frame.at) / 1000);
+    settleFrame(frame, { kind: "sent", listeners });
+    this.#local.sent(frame);
+  }
+
+  #fail(frame: OutboundFrame, reason: LossReason, error: string): void {
+    this.#local.ended(frame);
+    if (!settleFrame(frame, { kind: "failed", error })) this.lost(reason, 1);
   }
 }

@@ -1,22 +1,26 @@
 /** Accidents 20 and 21: joins in the middle of streams, streams that are forgotten and begun again, through real sidecars. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { audience, publishThrough } from "../support/apps.js";
 import { type TwoPods, twoPods } from "../support/pods.js";
 import { RespClient } from "../support/resp-client.js";
-import { answer, hear, listen, publishAll } from "../support/streams.js";
+import { answer, type Frame, hear, listen, publishAll } from "../support/streams.js";
 
 let pods: TwoPods;
 before(async () => {
   pods = await twoPods({ envA: { KEYFRAME_STREAMS: "4" } });
+  await audience(pods.server.port, "socketio");
 });
 after(() => pods.stop());
+
+const pairs = (frames: readonly Frame[]) =>
+  frames.map(({ channel, payload }): [string, Buffer] => [channel.toString("latin1"), payload]);
 
 test("a stream whose frames do not hold the whole message: every frame from the join on", async () => {
   const frames = answer("0.11.4", 200, 1);
   const publisher = await RespClient.connect({ port: pods.a.port, deadlineMs: 20_000 });
   const own = await listen(pods.a.port);
-  await publishAll(publisher, frames.slice(0, 100));
-  // A PUBLISH is answered before it is sent: what comes back to the own pod has been.
+  await publishThrough(pods.a, publisher, pairs(frames.slice(0, 100)));
   const heard = await hear(own, 100);
   const late = await listen(pods.b.port);
   await publishAll(publisher, frames.slice(100));
@@ -36,7 +40,7 @@ test("a stream whose frames hold the whole message: the newest frame after the j
   const frames = answer("0.9.5", 200, 2);
   const publisher = await RespClient.connect({ port: pods.a.port, deadlineMs: 20_000 });
   const own = await listen(pods.a.port);
-  await publishAll(publisher, frames.slice(0, 100));
+  await publishThrough(pods.a, publisher, pairs(frames.slice(0, 100)));
   await hear(own, 100);
   const late = await listen(pods.b.port);
   // One at a time, as an app publishes them.

@@ -13,7 +13,7 @@ test("sentinels that are not there yet, come, freeze, and come back", async () =
   const sentinelConfig = `sentinel monitor mymaster 127.0.0.1 ${master.port} 1`;
   const sidecar = await startSidecar({
     upstream: `redis+sentinel://127.0.0.1:${port}/0/mymaster`,
-    env: { KEYFRAME_SENTINEL_TIMEOUT: "200ms" },
+    env: { KEYFRAME_SENTINEL_TIMEOUT: "200ms", KEYFRAME_DIAL_TIMEOUT: "1s" },
   });
   const answer = async (): Promise<string> => {
     const app = await RespClient.connect({ port: sidecar.port });

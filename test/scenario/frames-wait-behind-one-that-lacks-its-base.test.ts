@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Bystander, Listener, publishAll, sameFrames } from "../support/apps.js";
+import { audience, Bystander, Listener, publishAll, publishThrough, sameFrames } from "../support/apps.js";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.js";
 import { finished, increment, snapshot, text } from "../support/frames.js";
 import { RespClient } from "../support/resp-client.js";
@@ -36,10 +36,12 @@ const user = "socketio#/#user:1";
 const chat = "socketio#/#chat:1";
 
 test("the final frame of a chat does not overtake an increment that waits for its base", async () => {
-  // Somebody at A listens, so that A's streams are under way before B joins.
+  // Somebody else listens, so that A's streams are under way before B joins.
+  const others = await audience(server.port, user, chat);
   const earA = await Listener.on(a.port, user, chat);
   const ids = { chat: "held", message: "held" };
-  await publishAll(
+  await publishThrough(
+    a,
     app,
     Array.from({ length: 20 }, (_, i) => [user, increment(`${i} `, ids)]),
   );
@@ -68,7 +70,7 @@ test("the final frame of a chat does not overtake an increment that waits for it
   assert.ok((await b.metric("keyframe_resyncs_total")) >= 1);
   assert.ok((await b.metric("keyframe_repairs_total", { direction: "received" })) >= 1);
   await bystander.stop();
-  await Promise.all([earA.close(), earB.close()]);
+  await Promise.all([earA.close(), earB.close(), others.close()]);
 });
 
 test("two chats that drive each other out of B's memory: every frame, each chat in order", async () => {

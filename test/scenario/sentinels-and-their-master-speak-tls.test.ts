@@ -83,7 +83,7 @@ test("sentinel, its pushes and the master are reached over TLS", async () => {
 });
 
 test("a sentinel whose certificate somebody else signed is not believed", async () => {
-  const sidecar = await startSidecar({ upstream: url, env: settings("stranger") });
+  const sidecar = await startSidecar({ upstream: url, env: { ...settings("stranger"), KEYFRAME_DIAL_TIMEOUT: "1s" } });
   try {
     const said = await sidecar.logged("sentinel-unresolved");
     assert.match(JSON.stringify(said.answers), /certificate|self-signed/i);

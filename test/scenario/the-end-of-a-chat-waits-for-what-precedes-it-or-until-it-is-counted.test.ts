@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Listener, publishAll, sameFrames } from "../support/apps.js";
+import { audience, Listener, publishAll, publishThrough, sameFrames } from "../support/apps.js";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.js";
 import { finished, increment } from "../support/frames.js";
 import { RespClient } from "../support/resp-client.js";
@@ -40,7 +40,9 @@ test("the end waits as long as the hold lasts, then comes; what was missing is c
   const app = await RespClient.connect({ port: a.port });
   const direct = await RespClient.connect({ port: server.port });
   const own = await Listener.on(a.port, user, chat);
-  await publishAll(
+  const others = await audience(server.port, user, chat);
+  await publishThrough(
+    a,
     app,
     Array.from({ length: 10 }, (_, i) => [user, increment(`${i} `, ids)]),
   );
@@ -89,5 +91,5 @@ test("the end waits as long as the hold lasts, then comes; what was missing is c
   sameFrames(after, last.slice(-after.length), "a run up to the newest");
   const counted = (await b.metric("keyframe_undelivered_frames_total")) - 2;
   assert.ok(counted >= last.length - after.length, "none is missing uncounted");
-  await Promise.all([app, direct, own, ear].map((client) => client.close()));
+  await Promise.all([app, direct, own, ear, others].map((client) => client.close()));
 });

@@ -66,7 +66,7 @@ for (const [what, env] of [
   ["of another name", () => ({ KEYFRAME_UPSTREAM_SERVER_NAME: "other.test", KEYFRAME_UPSTREAM_CA: ca() })],
 ] as const) {
   test(`a certificate ${what} is refused: not ready, and the app is told why`, async () => {
-    const sidecar = await startSidecar({ upstream: upstream(), env: env() });
+    const sidecar = await startSidecar({ upstream: upstream(), env: { ...env(), KEYFRAME_DIAL_TIMEOUT: "1s" } });
     try {
       const said = await sidecar.logged("upstream-down");
       assert.match(String(said.reason), /certificate|altnames|self-signed/i);

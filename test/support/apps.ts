@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { increment } from "./frames.js";
 import { encodeRequest, plain, RespClient, RespPush, type RespValue } from "./resp-client.js";
+import type { Sidecar } from "./sidecar.js";
 import { eventually } from "./wait.js";
 
 export interface Heard {
@@ -97,6 +98,38 @@ export class Listener {
     assert.ok(message !== undefined, `a message, not ${JSON.stringify(plain(value))}`);
     this.heard.push(message);
   }
+}
+
+/**
+ * One more pod with a sidecar, as far as the server counts: a connection straight to it that is subscribed to the channels
+ * and their side channels. With it nothing is silent, so streams are under way before the test's own pod joins.
+ */
+export async function audience(port: number, ...channels: string[]): Promise<RespClient> {
+  const client = await RespClient.connect({ port });
+  for (const channel of channels) {
+    client.request("SUBSCRIBE", channel, `~kf1~${channel}`);
+    await client.take(2);
+  }
+  return client;
+}
+
+/**
+ * How many frames the server has got of a pod's apps, whichever way. A PUBLISH is answered, and heard in its own pod, before
+ * that.
+ */
+export function sentBy(pod: Sidecar): Promise<number> {
+  return pod.metric("keyframe_frames_total", { direction: "in" });
+}
+
+/** Publishes frames and waits until the server has got them. */
+export async function publishThrough(
+  pod: Sidecar,
+  client: RespClient,
+  frames: readonly [string, Buffer][],
+): Promise<void> {
+  const before = await sentBy(pod);
+  await publishAll(client, frames);
+  await eventually("the server has got the frames", async () => (await sentBy(pod)) >= before + frames.length);
 }
 
 /** Publishes frames pipelined in one write, and returns the replies. */

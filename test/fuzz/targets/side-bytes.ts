@@ -8,7 +8,6 @@ import { crc32 } from "../../../src/frame/checksum.js";
 import { encodeMessage, encodeRecord, MessageReader, RecordKind } from "../../../src/frame/record.js";
 import { diff } from "../../../src/frame/splice.js";
 import { packWhole } from "../../../src/frame/whole.js";
-import { EchoQueue } from "../../../src/plane/echo.js";
 import { Rebuilder } from "../../../src/plane/rebuild.js";
 import type { RebuildLimits } from "../../../src/plane/rebuild-sink.js";
 import { copy, guarded, Input, refused } from "../input.js";
@@ -29,7 +28,6 @@ class World {
   now = 1_000;
   /** Most frames held since the last sweep. Streams that wait must stay; each of them has a frame in the hold. */
   #mostHeld = 0;
-  readonly echo = new EchoQueue(4096, () => {});
   readonly rebuilder: Rebuilder;
   readonly #named = [new Set<number>(), new Set<number>()];
   readonly #raw = new Set<string>();
@@ -38,17 +36,22 @@ class World {
   readonly bases = new Map<string, Buffer>();
 
   constructor() {
-    this.rebuilder = new Rebuilder(OWN, limits, { now: () => this.now }, this.echo, {
-      deliver: (channel, payload, kind) => this.#check(channel, payload, kind),
-      ask: () => {},
-      resync: () => {},
-      undelivered: (_reason, frames) => assert.ok(frames > 0),
-      repeat: () => {},
-      made: (instance, seq) => instance < 4 && seq < 100,
-      impostor: () => {},
-      repaired: () => {},
-      evicted: () => {},
-    });
+    this.rebuilder = new Rebuilder(
+      OWN,
+      limits,
+      { now: () => this.now },
+      {
+        deliver: (channel, payload, kind) => this.#check(channel, payload, kind),
+        ask: () => {},
+        resync: () => {},
+        undelivered: (_reason, frames) => assert.ok(frames > 0),
+        repeat: () => {},
+        made: (instance, seq) => instance < 4 && seq < 100,
+        impostor: () => {},
+        repaired: () => {},
+        evicted: () => {},
+      },
+    );
   }
 
   message(at: number, bytes: Buffer): void {
@@ -67,10 +70,16 @@ class World {
     payload.fill(0x5a);
   }
 
+  own(at: number, tag: number, payload: Buffer): void {
+    this.#raw.add(`${at} ${payload.toString("latin1")}`);
+    this.rebuilder.own(channels[at]!, tag, payload);
+  }
+
   #check(channel: Buffer, payload: Buffer, kind: string): void {
     const at = channels.findIndex((one) => one.equals(channel));
     assert.ok(at >= 0, "a channel that nobody used");
-    if (kind === "raw") assert.ok(this.#raw.has(`${at} ${payload.toString("latin1")}`), "raw bytes that nobody sent");
+    if (kind === "raw" || kind === "local")
+      assert.ok(this.#raw.has(`${at} ${payload.toString("latin1")}`), "raw bytes that nobody sent");
     else assert.ok(this.#named[at]!.has(crc32(payload)), "bytes that no record of this channel has named");
     assert.ok(payload.length <= limits.maxPayloadBytes || kind === "raw");
   }
@@ -150,8 +159,7 @@ export function fuzz(data: Buffer): void {
         break;
       case 4: {
         const payload = copy(input.bytes(input.u8()));
-        const [instance, seq] = [1 + (input.u8() % 4), 1 + (input.u8() % 8)];
-        world.echo.add(channels[at]!, input.u8(), instance, seq, payload, crc32(payload));
+        world.own(at, input.u8(), payload);
         break;
       }
       default:

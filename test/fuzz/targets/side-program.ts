@@ -6,7 +6,6 @@
 import assert from "node:assert/strict";
 import { makeAnswer } from "../../../bench/generate.js";
 import { encodeMessage, type WireRecord } from "../../../src/frame/record.js";
-import { EchoQueue } from "../../../src/plane/echo.js";
 import { Encoder } from "../../../src/plane/encode.js";
 import { Rebuilder } from "../../../src/plane/rebuild.js";
 import { type ChannelStreams, factsOf } from "../../../src/plane/sender.js";
@@ -58,17 +57,22 @@ class Network {
     this.#hellos.length = 0;
     this.delivered.length = 0;
     const limits = { ...streamLimits, holdMs: 1_000, holdBytes: 1 << 20, maxPayloadBytes: 1 << 20, askMs: 50 };
-    this.rebuilder = new Rebuilder(0xfeed, limits, { now: () => this.now }, new EchoQueue(1 << 20, () => {}), {
-      deliver: (channel, payload) => this.#check(channel, payload),
-      ask: (_epoch, _connection, instance, seq) => this.#asked.push([instance, seq]),
-      resync: () => {},
-      undelivered: () => {},
-      repeat: () => {},
-      made: () => true,
-      impostor: () => assert.fail("nobody sends under our epoch"),
-      repaired: () => {},
-      evicted: () => {},
-    });
+    this.rebuilder = new Rebuilder(
+      0xfeed,
+      limits,
+      { now: () => this.now },
+      {
+        deliver: (channel, payload) => this.#check(channel, payload),
+        ask: (_epoch, _connection, instance, seq) => this.#asked.push([instance, seq]),
+        resync: () => {},
+        undelivered: () => {},
+        repeat: () => {},
+        made: () => true,
+        impostor: () => assert.fail("nobody sends under our epoch"),
+        repaired: () => {},
+        evicted: () => {},
+      },
+    );
   }
 
   /** Takes `count` frames of one channel out of the published ones, and encodes them as one message. */

@@ -38,6 +38,7 @@ describe("the configuration", () => {
       sentinelTimeoutMs: 1_000,
       frames: "auto",
       fleet: "auto",
+      emitters: "many",
       channels: ["socketio", "socketio#*", "socket.io#*"],
       flushWindowMs: 5,
       batchFrames: 64,

@@ -191,8 +191,7 @@ test("a record under our own epoch that we never sent is noticed", () => {
   // Our own counter may have passed theirs: then it is the sequence that gives them away.
   receiver.own = { instance: 1, seq: 2 };
   receiver.receive(other.send(growing[1]!.channel, growing[2]!.payload));
-  assert.equal(receiver.impostors, 1, "a repeat of ours is no impostor");
-  assert.equal(receiver.repeats, 1);
+  assert.equal(receiver.impostors, 1, "a record of ours that comes back is no impostor");
   receiver.receive(other.send(growing[1]!.channel, growing[3]!.payload));
   assert.equal(receiver.impostors, 2);
 });

@@ -4,7 +4,6 @@
  */
 import { encodeMessage } from "../../../src/frame/record.js";
 import { ANY_DOMAIN, type DomainTag } from "../../../src/plane/domain.js";
-import { EchoQueue } from "../../../src/plane/echo.js";
 import { Encoder } from "../../../src/plane/encode.js";
 import { Batch } from "../../../src/plane/gather.js";
 import { Rebuilder } from "../../../src/plane/rebuild.js";
@@ -44,7 +43,6 @@ export class Pod {
   readonly counts = new Map<string, number>();
   readonly asked: { epoch: number; instance: number; seq: number }[] = [];
   impostors = 0;
-  echo!: EchoQueue;
   rebuilder!: Rebuilder;
   mostHeldBytes = 0;
 
@@ -68,8 +66,7 @@ export class Pod {
     const count = (what: string, by = 1) => this.counts.set(what, (this.counts.get(what) ?? 0) + by);
     this.lives.push(life);
     this.asked.length = 0;
-    this.echo = new EchoQueue(1 << 20, (frames) => count("echo_lost", frames));
-    this.rebuilder = new Rebuilder(this.epoch, this.limits, this.clock, this.echo, {
+    this.rebuilder = new Rebuilder(this.epoch, this.limits, this.clock, {
       deliver: (channel, payload) => life.push(idOf(channel.toString("latin1"), payload)),
       ask: (epoch, _connection, instance, seq) => this.asked.push({ epoch, instance, seq }),
       resync: (reason) => count(`resync ${reason}`),
@@ -102,6 +99,7 @@ export class Pod {
       const facts: FrameFacts = nameFrame(bytes, frame.payload, name)
         ? factsOf(name)
         : { stream: 0, cumulative: false, tag: ANY_DOMAIN };
+      this.rebuilder.own(bytes, facts.tag, frame.payload);
       if (raw || facts.stream === 0) {
         if (raw) channel.generation++;
         batch.addRaw(channel, { tag: facts.tag, frame, encoded: undefined }, frame.payload.length);
@@ -116,16 +114,6 @@ export class Pod {
         wires.push({ channel: channel.name, bytes: out[0]!.frame.payload, kind: "raw", from: this.epoch });
         continue;
       }
-      for (const { encoded, frame } of out) {
-        this.echo.add(
-          Buffer.from(channel.name, "latin1"),
-          0,
-          encoded!.instance,
-          encoded!.seq,
-          frame.payload,
-          encoded!.crc,
-        );
-      }
       const records = out.map(({ encoded }) => encoded!.record);
       const bytes2 = encodeMessage(this.epoch, 1, records);
       wires.push({ channel: channel.name, bytes: bytes2, kind: "side", from: this.epoch });
@@ -135,6 +123,8 @@ export class Pod {
 
   hear(wire: Wire): void {
     const channel = Buffer.from(wire.channel, "latin1");
+    // A raw frame of its own has been announced to it.
+    if (wire.kind === "raw" && wire.from === this.epoch) return;
     if (wire.kind === "raw") this.rebuilder.raw(channel, wire.bytes, "exact");
     else this.rebuilder.message(channel, wire.bytes);
     this.mostHeldBytes = Math.max(this.mostHeldBytes, this.rebuilder.heldBytes);

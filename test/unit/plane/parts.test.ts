@@ -1,10 +1,11 @@
-/** The small parts of the plane: order domains, gathering, the echo, the table of streams. */
+/** The small parts of the plane: order domains, gathering, our own raw frames, the table of streams. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { crc32 } from "../../../src/frame/checksum.js";
 import { ANY_DOMAIN, conflicts, DomainSet, domainTag } from "../../../src/plane/domain.js";
-import { EchoQueue } from "../../../src/plane/echo.js";
 import { Batch } from "../../../src/plane/gather.js";
+import { OwnRaws } from "../../../src/plane/own-raws.js";
 import { type StreamEntry, StreamTable } from "../../../src/plane/streams.js";
 
 const tag = fc.integer({ min: 0, max: 255 });
@@ -111,43 +112,24 @@ test("a batch is full by frames and by bytes, and always takes a first frame", (
   assert.ok(!batch.hasRoom(0));
 });
 
-test("our own frames come back once each; what was skipped is counted as lost", () => {
-  let lost = 0;
-  const echo = new EchoQueue(1_000, (frames) => {
-    lost += frames;
-  });
-  const payloads = Array.from({ length: 5 }, (_, i) => Buffer.from(`frame ${i}`));
-  const sent = payloads.map((payload, i) => echo.add(Buffer.from("c"), 0, 1, i + 1, payload, i));
-  assert.equal(echo.take(1, 1, 9), undefined, "not the frame that was sent");
-  assert.equal(echo.take(1, 1, 0), payloads[0]);
-  assert.equal(echo.take(1, 1, 0), undefined, "a repeat");
-  assert.equal(sent[0]?.heard, true);
-  echo.forget(sent[1]!);
-  assert.equal(echo.take(1, 4, 3), payloads[3]);
-  assert.equal(lost, 1, "the third never came; the second was not waited for");
-  const drained: Buffer[] = [];
-  echo.drain((_sent, payload) => drained.push(payload));
-  assert.equal(drained.length, 0, "it may be refused yet");
-  sent[4]!.published = true;
-  echo.drain((_sent, payload) => drained.push(payload));
-  assert.deepEqual(drained, [payloads[4]]);
-  assert.equal(sent[4]?.heard, true);
-  assert.equal(echo.take(1, 5, 4), undefined, "what was drained is a repeat when it comes after all");
-  assert.equal(echo.bytes, 0);
-  assert.equal(echo.frames, 0);
+test("a raw frame of our own is known by its announcement, once, and what came before it is not waited for", () => {
+  const raws = new OwnRaws();
+  const frames = ["one", "two", "two", "four"].map((text) => Buffer.from(text));
+  assert.ok(!raws.take(frames[0]!, 0), "nobody has announced it");
+  for (const frame of frames) raws.announce(crc32(frame), frame.length, 0);
+  assert.ok(!raws.take(Buffer.from("six"), 1), "another's frame among ours");
+  assert.ok(raws.take(frames[1]!, 1));
+  assert.ok(!raws.take(frames[0]!, 1), "it did not come in its turn");
+  assert.ok(raws.take(frames[2]!, 1), "two equal frames are two");
+  assert.ok(!raws.take(frames[2]!, 1), "and no third: that one is somebody else's");
+  assert.ok(!raws.take(frames[3]!, 6_000), "what has not come in five seconds never will");
+  assert.equal(raws.size, 0);
 });
 
-test("the echo is bounded in bytes: the oldest are given up", () => {
-  let lost = 0;
-  const echo = new EchoQueue(100, (frames) => {
-    lost += frames;
-  });
-  for (let i = 1; i <= 1_000; i++) {
-    echo.add(Buffer.from("c"), 0, 1, i, Buffer.alloc(10), 0);
-    assert.ok(echo.bytes <= 100);
-  }
-  assert.equal(lost, 990);
-  assert.ok(echo.take(1, 1_000, 0));
+test("announcements are bounded", () => {
+  const raws = new OwnRaws();
+  for (let i = 0; i < 20_000; i++) raws.announce(i, 1, 0);
+  assert.ok(raws.size <= 4_096);
 });
 
 test("a table of streams keeps its budgets of count, bytes and idle time, oldest first", () => {

@@ -2,7 +2,6 @@
 import type { Clock } from "../../../src/core/ports.js";
 import { encodeMessage, type WireRecord } from "../../../src/frame/record.js";
 import { ANY_DOMAIN } from "../../../src/plane/domain.js";
-import { EchoQueue } from "../../../src/plane/echo.js";
 import { type Encoded, Encoder } from "../../../src/plane/encode.js";
 import { Rebuilder } from "../../../src/plane/rebuild.js";
 import type { RebuildLimits } from "../../../src/plane/rebuild-sink.js";
@@ -114,11 +113,10 @@ export class TestReceiver {
   impostors = 0;
   /** The newest record that this sidecar's own encoder is said to have made. */
   own = { instance: 0, seq: 0 };
-  readonly echo = new EchoQueue(64 * 1024 * 1024, () => {});
   readonly rebuilder: Rebuilder;
 
   constructor(clock: Clock, epoch = 0xfeed, changed: Partial<RebuildLimits> = {}) {
-    this.rebuilder = new Rebuilder(epoch, { ...limits, ...changed }, clock, this.echo, {
+    this.rebuilder = new Rebuilder(epoch, { ...limits, ...changed }, clock, {
       deliver: (channel, payload, kind) =>
         this.delivered.push({ channel: channel.toString("latin1"), payload: Buffer.from(payload), kind }),
       ask: (from, _connection, instance, seq) => this.asked.push({ epoch: from, instance, seq }),
