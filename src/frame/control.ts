@@ -13,6 +13,8 @@ export const ControlKind = {
   Hello: 2,
   /** A sidecar to itself: its number as the instance. Hearing it proves that the connection hears. */
   Canary: 3,
+  /** "I have read message seq of transfer (as the instance), and what came before it." One pair. */
+  Credit: 4,
 } as const;
 export type ControlKind = (typeof ControlKind)[keyof typeof ControlKind];
 
@@ -46,7 +48,7 @@ export function decodeControl(message: Buffer): ControlMessage {
   readHead(reader, head);
   if (head.type !== MessageType.Control) throw new FrameError("not a control message");
   const kind = reader.u8();
-  if (kind < ControlKind.Nack || kind > ControlKind.Canary) throw new FrameError("a control message of no known kind");
+  if (kind < ControlKind.Nack || kind > ControlKind.Credit) throw new FrameError("a control message of no known kind");
   const pairs: Pair[] = [];
   while (reader.at < reader.end) pairs.push({ instance: reader.varint(), seq: reader.varint() });
   return { kind: kind as ControlKind, epoch: head.epoch, connection: head.connection, pairs };

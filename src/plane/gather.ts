@@ -14,8 +14,11 @@ export interface Gathered {
 
 export interface BatchMessage<C, F extends Gathered> {
   readonly channel: C;
-  /** "side": records on the side channel; "raw": one payload on the app's own channel. */
-  readonly kind: "side" | "raw";
+  /**
+   * "side": records on the side channel; "opening": on the side channel as well, the word that a large one begins; "raw":
+   * one payload on the app's own channel.
+   */
+  readonly kind: "side" | "opening" | "raw";
   readonly frames: F[];
   bytes: number;
 }
@@ -62,9 +65,18 @@ export class Batch<C, F extends Gathered> {
   }
 
   addRaw(channel: C, frame: F, bytes: number): void {
+    this.#addAlone(channel, "raw", frame, bytes);
+  }
+
+  /** @param bytes what the opening takes; the frame itself is not of this batch */
+  addOpening(channel: C, frame: F, bytes: number): void {
+    this.#addAlone(channel, "opening", frame, bytes);
+  }
+
+  #addAlone(channel: C, kind: "opening" | "raw", frame: F, bytes: number): void {
     this.#frames++;
     this.#bytes += bytes;
-    this.messages.push({ channel, kind: "raw", frames: [frame], bytes });
+    this.messages.push({ channel, kind, frames: [frame], bytes });
   }
 
   #openMessage(channel: C, tag: DomainTag): BatchMessage<C, F> | undefined {

@@ -51,9 +51,10 @@ export class Publishing {
     // Earlier requests of this connection have their effect before the frame is published, as on the server itself.
     if (this.#requests.outstanding) return false;
     if (channel === undefined) return this.#refuse(RESERVED);
-    const refusal = publisher.refusal();
+    const bytes = decoder.argLength(2);
+    const refusal = publisher.refusal(bytes);
     if (refusal !== undefined) {
-      this.#context.limitHit(publisher.queue.full ? "queueBytes" : "queueWaitMs");
+      this.#context.limitHit(publisher.queue.fullFor(bytes) ? "queueBytes" : "queueWaitMs");
       return this.#refuse(`ERR ${refusal}`);
     }
     const payload = decoder.copyArg(2);
@@ -61,7 +62,7 @@ export class Publishing {
     if (!named) this.#context.unnamed.inc();
     this.#context.published.inc();
     this.#context.appBytes.inc(payload.length);
-    const waits = publisher.mustWait(channel);
+    const waits = publisher.mustWait(channel, bytes);
     const facts = named ? factsOf(frameName) : NO_FACTS;
     const frame = publisher.publish(channel, payload, facts, named && frameName.done, now);
     if (!waits) {

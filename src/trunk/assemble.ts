@@ -4,12 +4,15 @@
  *   [queue] ─▶ encode ─▶ gather ─▶ messages of one batch
  */
 import { encodeMessage, recordSize } from "../frame/record.js";
+import { DomainSet } from "../plane/domain.js";
 import type { EchoQueue } from "../plane/echo.js";
 import type { Encoder } from "../plane/encode.js";
 import { Batch, type BatchLimits } from "../plane/gather.js";
 import type { Control } from "./control.js";
 import type { OutboundChannel, OutboundFrame } from "./outbound.js";
 import type { OutboundQueue } from "./queue.js";
+import type { RawLimit } from "./raw-limit.js";
+import type { Transfers } from "./transfers.js";
 import type { SentMessage } from "./verdicts.js";
 
 export interface AssemblerOptions {
@@ -18,6 +21,12 @@ export interface AssemblerOptions {
   batch: BatchLimits;
 }
 
+/** So many frames may wait for a large one; what is behind them waits as well. */
+const MOST_KEPT = 4096;
+
+/** "full": nothing more fits; "wait": its turn comes after a large frame; "opening": it is one, and others wait for it. */
+type Placed = "taken" | "full" | "wait" | "opening";
+
 export class Assembler {
   readonly #options: AssemblerOptions;
   readonly #queue: OutboundQueue;
@@ -25,6 +34,10 @@ export class Assembler {
   readonly #encoder: Encoder;
   readonly #echo: EchoQueue;
   readonly #hearing: { readonly connection: number };
+  readonly #transfers: Transfers;
+  readonly #rawLimit: RawLimit;
+  /** Of the large frame that the batch begins. */
+  #opening: Buffer | undefined;
 
   constructor(
     options: AssemblerOptions,
@@ -33,6 +46,8 @@ export class Assembler {
     encoder: Encoder,
     echo: EchoQueue,
     hearing: { readonly connection: number },
+    transfers: Transfers,
+    rawLimit: RawLimit,
   ) {
     this.#options = options;
     this.#queue = queue;
@@ -40,6 +55,8 @@ export class Assembler {
     this.#encoder = encoder;
     this.#echo = echo;
     this.#hearing = hearing;
+    this.#transfers = transfers;
+    this.#rawLimit = rawLimit;
   }
 
   /**
@@ -53,62 +70,98 @@ export class Assembler {
     const sent: SentMessage[] = [];
     // Repairs first: they repeat what was sent before this batch. Half of it is for frames.
     let repairBytes = 0;
-    for (const { channel, record } of this.#control.takeDue(limits.frames >> 1, limits.bytes >> 1)) {
+    for (const { channel, record, tag } of this.#control.takeDue(limits.frames >> 1, limits.bytes >> 1)) {
+      const size = recordSize(record);
+      if (this.#transfers.isLarge(size)) {
+        sent.push({
+          channel,
+          kind: "opening",
+          frames: [],
+          payload: this.#transfers.open(channel, record, undefined, tag),
+        });
+        continue;
+      }
       sent.push({ channel, kind: "side", frames: [], payload: encodeMessage(epoch, connection, [record]) });
-      repairBytes += recordSize(record);
+      repairBytes += size;
     }
     const batch = new Batch<OutboundChannel, OutboundFrame>({
       frames: Math.max(1, limits.frames - sent.length),
       bytes: Math.max(limits.bytes >> 1, limits.bytes - repairBytes),
     });
     let taken = 0;
+    let kept: OutboundFrame[] | undefined;
+    // Domains that have to wait: undefined, as nearly always, where no large frame is on its way.
+    let waiting = this.#transfers.waiting();
     for (const frame of this.#queue.frames()) {
-      if (!frame.replaced && !this.#place(frame, batch, scriptDenied, now)) break;
+      if (!frame.replaced) {
+        const conflicts = waiting?.conflicts(frame.tag) ?? false;
+        const placed = conflicts ? "wait" : this.#place(frame, batch, scriptDenied, now);
+        if (placed === "full" || (kept?.length ?? 0) >= MOST_KEPT) break;
+        if (placed !== "taken") {
+          waiting ??= new DomainSet();
+          waiting.add(frame.tag);
+        }
+        if (placed === "wait") {
+          kept ??= [];
+          kept.push(frame);
+        }
+      }
       taken++;
     }
-    this.#queue.take(taken);
+    this.#queue.take(taken, kept);
     for (const { channel, kind, frames } of batch.messages) {
-      const raw = kind === "raw";
-      const records = () => frames.map((frame) => frame.encoded!.record);
-      sent.push({
-        channel,
-        kind,
-        frames,
-        payload: raw ? frames[0]!.payload : encodeMessage(epoch, connection, records()),
-      });
-      if (!raw) for (const frame of frames) this.#expectEcho(frame);
+      sent.push({ channel, kind, frames, payload: this.#payload(kind, frames) });
+      if (kind === "side") for (const frame of frames) this.expectEcho(frame);
     }
     return { sent, frames: batch.frames };
   }
 
-  /** Puts one frame into the batch; false where it is full. */
+  #payload(kind: SentMessage["kind"], frames: readonly OutboundFrame[]): Buffer {
+    if (kind === "raw") return frames[0]!.payload;
+    if (kind === "opening") return this.#opening!;
+    const records = frames.map((frame) => frame.encoded!.record);
+    return encodeMessage(this.#options.epoch, this.#hearing.connection, records);
+  }
+
+  /** Puts one frame into the batch, if it fits and nothing stands against it. */
   #place(
     frame: OutboundFrame,
     batch: Batch<OutboundChannel, OutboundFrame>,
     scriptDenied: boolean,
     now: number,
-  ): boolean {
-    const channel = frame.channel;
-    // A frame without a stream has nothing to be coded against: it goes as it is, where it always went.
+  ): Placed {
+    const { channel, payload } = frame;
+    // A frame without a stream has nothing to be coded against: it goes as it is, where it always went, unless it is large.
     if (!frame.doubtful && !frame.raw) {
       const unproven = channel.mode === "raw" || (scriptDenied && !this.#options.uniform);
-      frame.raw = frame.stream === 0 || channel.sideDenied || unproven;
+      const plain = frame.stream === 0 && !this.#transfers.isLarge(payload.length);
+      frame.raw = plain || channel.sideDenied || unproven;
     }
-    if (!frame.raw && frame.encoded === undefined) {
-      if (!batch.hasRoom(0)) return false;
-      frame.encoded = this.#encoder.encode(channel, frame.payload, frame, now);
-    }
-    const bytes = frame.raw ? frame.payload.length : frame.encoded!.bytes;
-    if (!batch.hasRoom(bytes)) return false;
     if (frame.raw) {
-      batch.addRaw(channel, frame, bytes);
-    } else {
-      batch.addSide(channel, frame, bytes);
+      if (this.#rawLimit.refuses(frame)) return "taken";
+      if (!batch.hasRoom(payload.length)) return "full";
+      batch.addRaw(channel, frame, payload.length);
+      return "taken";
     }
-    return true;
+    if (frame.encoded === undefined) {
+      if (!batch.hasRoom(0)) return "full";
+      frame.encoded = this.#encoder.encode(channel, payload, frame, now);
+    }
+    const { bytes, record } = frame.encoded;
+    if (this.#transfers.isLarge(bytes)) {
+      if (this.#transfers.busy) return "wait";
+      if (!batch.hasRoom(0)) return "full";
+      this.#opening = this.#transfers.open(channel, record, frame, frame.tag);
+      batch.addOpening(channel, frame, this.#opening.length);
+      return "opening";
+    }
+    if (!batch.hasRoom(bytes)) return "full";
+    batch.addSide(channel, frame, bytes);
+    return "taken";
   }
 
-  #expectEcho(frame: OutboundFrame): void {
+  /** Notes that a frame will come back, behind all that was sent before it. */
+  expectEcho(frame: OutboundFrame): void {
     // A frame that is sent again keeps its place; one that has come back already is not waited for twice.
     if (frame.echo !== undefined && (frame.echo.heard || frame.echo.payload !== undefined)) return;
     const { instance, seq, crc } = frame.encoded!;

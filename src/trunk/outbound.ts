@@ -89,3 +89,30 @@ export interface OutboundFrame extends Gathered, FrameFacts {
   /** The PUBLISH is unanswered still. */
   settle: ((outcome: PublishOutcome) => void) | undefined;
 }
+
+/** A frame that has just been published. */
+export function outboundFrame(
+  channel: OutboundChannel,
+  payload: Buffer,
+  facts: FrameFacts,
+  done: boolean,
+  at: number,
+  serial: number,
+): OutboundFrame {
+  return {
+    channel,
+    payload,
+    stream: facts.stream,
+    cumulative: facts.cumulative,
+    tag: facts.tag,
+    done,
+    at,
+    serial,
+    encoded: undefined,
+    raw: false,
+    doubtful: false,
+    echo: undefined,
+    replaced: false,
+    settle: undefined,
+  };
+}

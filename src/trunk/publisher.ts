@@ -7,7 +7,7 @@
 
 import type { Clock, Log, Meter } from "../core/ports.js";
 import type { Dialer } from "../discovery/dialer.js";
-import type { EchoQueue, Sent } from "../plane/echo.js";
+import type { EchoQueue } from "../plane/echo.js";
 import type { Encoder } from "../plane/encode.js";
 import type { BatchLimits } from "../plane/gather.js";
 import type { FrameFacts } from "../plane/sender.js";
@@ -17,10 +17,14 @@ import { Calls } from "./calls.js";
 import { Canary, type CanaryFailure } from "./canary.js";
 import { Control } from "./control.js";
 import { type FlushMetrics, flushMetrics } from "./flush-metrics.js";
+import type { Hearing } from "./hearing.js";
+import { LargeFrames } from "./large.js";
 import { Link, type LinkOptions } from "./link.js";
-import { type OutboundChannel, OutboundChannels, type OutboundFrame } from "./outbound.js";
+import { type OutboundChannel, OutboundChannels, type OutboundFrame, outboundFrame } from "./outbound.js";
 import { OutboundQueue, type QueueLimits, settleFrame } from "./queue.js";
+import { RawLimit } from "./raw-limit.js";
 import { Refusal } from "./script.js";
+import type { TransferLimits, Transfers } from "./transfers.js";
 import { needsComparison, type SentMessage, Verdicts } from "./verdicts.js";
 import { FlushWindow } from "./window.js";
 
@@ -29,6 +33,7 @@ export interface PublisherOptions {
   uniform: boolean;
   batch: BatchLimits;
   queue: QueueLimits;
+  large: TransferLimits;
   windowMs: number;
   askMs: number;
   canaryMs: number;
@@ -39,30 +44,14 @@ export interface PublisherOptions {
 /** How long frames wait for the subscriber to come back before they go raw, milliseconds. */
 const UNHEARD_MS = 1_000;
 
-/** What the sending half must know of the receiving half. */
-export interface Hearing {
-  /** The receiving connection's counter: the number of our inbox. */
-  readonly connection: number;
-  /** Our numbered inbox, while the server holds it for that connection. */
-  readonly inbox: Buffer | undefined;
-  /** False where waiting for the inbox is of no use. */
-  readonly hopeful: boolean;
-  /** Somebody in the pod listens to the channel, whether it is heard at this moment or not. */
-  wants(channel: Buffer): boolean;
-  /** True while what is published to the channel comes back to us. */
-  hears(channel: Buffer): boolean;
-  /** Gives the connection up and makes it anew. */
-  reset(reason: string): void;
-  /** A frame of our own that will not come back from the server: apps of this pod get it from here. */
-  unheard(frame: Sent, payload: Buffer): void;
-}
-
 export class Publisher {
   readonly link: Link;
   readonly queue: OutboundQueue;
   readonly channels = new OutboundChannels();
   readonly control: Control;
   readonly canary: Canary;
+  readonly transfers: Transfers;
+  readonly #large: LargeFrames;
   readonly #options: PublisherOptions;
   readonly #echo: EchoQueue;
   readonly #hearing: Hearing;
@@ -103,7 +92,8 @@ export class Publisher {
     this.#unheardSince = this.#downSince;
     this.#window = new FlushWindow(options.windowMs);
     this.queue = new OutboundQueue(options.queue);
-    this.#verdicts = new Verdicts(echo, log, meter);
+    const rawLimit = new RawLimit(options.large.rawBytes, options.large.bytes, clock, log, meter);
+    this.#verdicts = new Verdicts(echo, rawLimit, log, meter);
     this.#metrics = flushMetrics(meter);
     this.control = new Control(options.epoch, options.askMs, encoder, hearing, clock, meter, {
       send: (inbox, message, heard) => {
@@ -113,8 +103,28 @@ export class Publisher {
       wake: () => this.#schedule(),
       queued: (instance) => this.queue.frames().some((frame) => frame.encoded?.instance === instance),
       canary: (number) => this.canary.heard(number),
+      credit: (transfer, index) => this.transfers.credit(transfer, index),
+      defers: (bytes) => this.transfers.defers(bytes),
     });
-    this.#assembler = new Assembler(options, this.queue, this.control, encoder, echo, hearing);
+    this.#large = new LargeFrames(
+      options.large,
+      {
+        epoch: options.epoch,
+        queue: this.queue,
+        verdicts: this.#verdicts,
+        hearing,
+        publish: (channel, message, answered) => this.#calls.command(["PUBLISH", channel, message], answered),
+        expectEcho: (frame) => this.#assembler.expectEcho(frame),
+        deliverHere: (message) => this.#deliverHere(message),
+        wake: () => this.#schedule(),
+      },
+      clock,
+      log,
+      meter,
+    );
+    this.transfers = this.#large.transfers;
+    const { control, queue, transfers } = this;
+    this.#assembler = new Assembler(options, queue, control, encoder, echo, hearing, transfers, rawLimit);
     this.#calls = new Calls({
       write: (parts) => this.link.write(parts),
       answered: (sent, statuses) => this.#answered(sent, statuses),
@@ -148,14 +158,14 @@ export class Publisher {
     );
   }
 
-  /** True where a PUBLISH to this channel is answered only once the server has spoken. */
-  mustWait(channel: OutboundChannel): boolean {
-    return channel.mode === "unknown" || !this.queue.roomy;
+  /** True where a PUBLISH of that many bytes to this channel is answered only once the server has spoken. */
+  mustWait(channel: OutboundChannel, bytes: number): boolean {
+    return channel.mode === "unknown" || !this.queue.roomyFor(bytes) || bytes > this.#options.large.rawBytes;
   }
 
-  /** Why a PUBLISH cannot even be queued, or undefined. */
-  refusal(): string | undefined {
-    if (this.queue.full) return "keyframe: the publish queue is full (KEYFRAME_QUEUE_BYTES)";
+  /** Why a PUBLISH of that many bytes cannot even be queued, or undefined. */
+  refusal(bytes: number): string | undefined {
+    if (this.queue.fullFor(bytes)) return "keyframe: the publish queue is full (KEYFRAME_QUEUE_BYTES)";
     const away = this.link.state === "up" ? 0 : this.#clock.now() - this.#downSince;
     if (away > this.queue.limits.waitMs)
       return `keyframe: upstream unavailable for ${Math.round(away / 1000)} s (${this.link.trouble})`;
@@ -167,22 +177,7 @@ export class Publisher {
    * @returns the frame; set its `settle` where the PUBLISH is to be answered by the outcome
    */
   publish(channel: OutboundChannel, payload: Buffer, facts: FrameFacts, done: boolean, at: number): OutboundFrame {
-    const frame: OutboundFrame = {
-      channel,
-      payload,
-      stream: facts.stream,
-      cumulative: facts.cumulative,
-      tag: facts.tag,
-      done,
-      at,
-      serial: this.queue.nextSerial(),
-      encoded: undefined,
-      raw: false,
-      doubtful: false,
-      echo: undefined,
-      replaced: false,
-      settle: undefined,
-    };
+    const frame = outboundFrame(channel, payload, facts, done, at, this.queue.nextSerial());
     // Only under pressure is a frame replaced by a newer one: else every frame that an app published arrives.
     const pressed = this.link.state !== "up" || !this.queue.roomy;
     const older = this.queue.add(frame, pressed);
@@ -202,8 +197,11 @@ export class Publisher {
       this.#schedule();
     }
     this.canary.tick();
+    this.transfers.tick();
     const now = this.#clock.now();
-    this.queue.expire(now, (frame) => {
+    // What waits for a large frame waits for its order, not for the upstream.
+    const since = this.transfers.busy ? now : this.transfers.endedAt;
+    this.queue.expire(now, since, (frame) => {
       const seconds = Math.round((now - frame.at) / 1000);
       const error = `keyframe: not sent within ${seconds} s, upstream unavailable (${this.link.trouble})`;
       if (!settleFrame(frame, { kind: "failed", error })) this.#verdicts.lost("queue_timeout", 1);
@@ -223,7 +221,10 @@ export class Publisher {
   #down(reason: string): void {
     this.#downSince = this.#clock.now();
     const sent = this.#calls.lost();
-    if (sent !== undefined) this.queue.settle(this.#verdicts.unanswered(sent, reason));
+    const again = sent === undefined ? [] : this.#verdicts.unanswered(sent, reason);
+    const large = this.#large.lost();
+    if (large !== undefined) again.push(large);
+    this.queue.settle(again);
   }
 
   #schedule(): void {
@@ -274,7 +275,8 @@ export class Publisher {
       return;
     }
     this.queue.settle([]);
-    this.#schedule();
+    // What is left waits for a large frame, which says when it may go on.
+    if (!this.transfers.busy) this.#schedule();
   }
 
   #send(sent: SentMessage[], frames: number, now: number): void {
@@ -293,6 +295,7 @@ export class Publisher {
 
   #answered(sent: SentMessage[], statuses: readonly Reply[]): void {
     const again = this.#verdicts.settle(sent, statuses, this.#clock.now());
+    this.#large.answered(sent, statuses);
     for (const message of sent) if (!this.#hearing.hears(message.channel.name)) this.#deliverHere(message);
     this.queue.settle(again);
     const inbox = this.#inboxSent;
@@ -318,6 +321,7 @@ export class Publisher {
   #failed(sent: SentMessage[], error: string): void {
     const frames = sent.flatMap((one) => one.frames);
     if (/^(LOADING|MASTERDOWN|READONLY|BUSY|TRYAGAIN|CLUSTERDOWN)/.test(error)) {
+      this.transfers.refused();
       this.queue.settle(frames);
       this.link.reset(error);
       return;
@@ -328,6 +332,7 @@ export class Publisher {
       error,
     });
     this.#verdicts.scriptDenied(sent);
+    this.transfers.refused();
     this.queue.settle(frames);
     this.#schedule();
   }

@@ -10,12 +10,15 @@ import { MessageType, typeOf } from "../frame/message.js";
 import { EchoQueue } from "../plane/echo.js";
 import { Encoder } from "../plane/encode.js";
 import type { BatchLimits } from "../plane/gather.js";
+import { Reassembler, type ReassemblyLimits } from "../plane/reassembly.js";
 import { Rebuilder } from "../plane/rebuild.js";
 import type { DeliveredKind, RebuildLimits, RebuildSink } from "../plane/rebuild-sink.js";
 import type { StreamLimits } from "../plane/streams.js";
-import { type Hearing, Publisher } from "./publisher.js";
+import type { Hearing } from "./hearing.js";
+import { Publisher } from "./publisher.js";
 import type { QueueLimits } from "./queue.js";
 import { Subscriber, type Upstreamed } from "./subscriber.js";
+import type { TransferLimits } from "./transfers.js";
 
 export interface TrunkOptions {
   epoch: number;
@@ -26,6 +29,8 @@ export interface TrunkOptions {
   rebuild: RebuildLimits;
   batch: BatchLimits;
   queue: QueueLimits;
+  large: TransferLimits;
+  reassembly: ReassemblyLimits;
   windowMs: number;
   canaryMs: number;
   canaryTimeoutMs: number;
@@ -35,7 +40,7 @@ export interface TrunkOptions {
 const TICK_MS = 50;
 const SWEEP_MS = 1_000;
 const PING_MS = 5_000;
-/** Our own frames wait for their echo at most in this many bytes. */
+/** Our own frames wait for their echo at most in this many bytes, beside one of the largest size. */
 const ECHO_BYTES = 64 * 1024 * 1024;
 
 export class Trunk {
@@ -43,6 +48,7 @@ export class Trunk {
   readonly subscriber: Subscriber;
   readonly broker: Broker<Upstreamed>;
   readonly #rebuilder: Rebuilder;
+  readonly #reassembler: Reassembler;
   readonly #encoder: Encoder;
   readonly #clock: Clock;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -50,7 +56,7 @@ export class Trunk {
   constructor(options: TrunkOptions, dialer: Dialer, clock: Clock, log: Log, meter: Meter) {
     this.#clock = clock;
     const lost = meter.counter("keyframe_undelivered_frames_total", { reason: "echo_lost" });
-    const echo = new EchoQueue(ECHO_BYTES, (frames) => lost.inc(frames));
+    const echo = new EchoQueue(ECHO_BYTES + options.rebuild.maxPayloadBytes, (frames) => lost.inc(frames));
     const evictions = (side: string) => ({
       idle: meter.counter("keyframe_stream_evictions_total", { side, reason: "idle" }),
       count: meter.counter("keyframe_stream_evictions_total", { side, reason: "count" }),
@@ -66,6 +72,7 @@ export class Trunk {
       echo,
       this.#sink(log, meter, evictions("receiver")),
     );
+    this.#reassembler = this.#reassembly(options, clock, meter);
     const link = (name: string) => ({
       name,
       ...options.identity,
@@ -86,7 +93,8 @@ export class Trunk {
         },
         side: (channel, message) => {
           received.inc(message.length);
-          this.#rebuilder.message(channel, message);
+          if (typeOf(message) === MessageType.Chunk) this.#reassembler.message(channel, message);
+          else this.#rebuilder.message(channel, message);
         },
         inbox: (message) => this.#inbox(message),
         resubscribed: () => {
@@ -105,6 +113,7 @@ export class Trunk {
         uniform: options.uniform,
         batch: options.batch,
         queue: options.queue,
+        large: options.large,
         windowMs: options.windowMs,
         askMs: options.rebuild.askMs,
         canaryMs: options.canaryMs,
@@ -128,6 +137,7 @@ export class Trunk {
     this.#timers.push(
       setInterval(() => {
         this.#rebuilder.tick();
+        this.#reassembler.tick();
         this.publisher.tick();
       }, TICK_MS),
       setInterval(() => {
@@ -199,6 +209,7 @@ export class Trunk {
       hears: (channel) => subscriber.hears(channel),
       reset: (reason) => subscriber.link.reset(reason),
       unheard: (sent, payload) => this.#rebuilder.own(sent, payload),
+      cameBack: (channel, message) => this.#rebuilder.message(channel, message),
     };
   }
 
@@ -231,6 +242,31 @@ export class Trunk {
       repaired: () => repairs.inc(),
       evicted: (reason) => evicted[reason].inc(),
     };
+  }
+
+  #reassembly(options: TrunkOptions, clock: Clock, meter: Meter): Reassembler {
+    const lost = (reason: string) => meter.counter("keyframe_undelivered_frames_total", { reason });
+    const undelivered = {
+      chunk_lost: lost("chunk_lost"),
+      chunk_timeout: lost("chunk_timeout"),
+      chunks_full: lost("chunks_full"),
+    };
+    const malformed = meter.counter("keyframe_resyncs_total", { reason: "malformed" });
+    const full = meter.counter("keyframe_limit_hits_total", { limit: "largeBufferBytes" });
+    const reassembler = new Reassembler(options.epoch, options.reassembly, clock, {
+      credit: (...message) => this.publisher.control.credit(...message),
+      own: (transfer, index) => this.publisher.transfers.own(transfer, index),
+      message: (channel, message) => this.#rebuilder.message(channel, message),
+      waitsFor: (epoch, instance) => this.#rebuilder.waitsFor(epoch, instance),
+      underway: (epoch, instance) => this.#rebuilder.underway(epoch, instance),
+      undelivered: (reason, frames) => {
+        undelivered[reason].inc(frames);
+        if (reason === "chunks_full") full.inc();
+      },
+      malformed: () => malformed.inc(),
+    });
+    meter.gauge("keyframe_large_bytes", () => reassembler.bytes, { side: "receiver" });
+    return reassembler;
   }
 
   #gauges(meter: Meter): void {

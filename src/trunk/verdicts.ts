@@ -7,12 +7,14 @@ import type { EchoQueue } from "../plane/echo.js";
 import { type Reply, ReplyError } from "../resp/reply-decoder.js";
 import type { OutboundChannel, OutboundFrame } from "./outbound.js";
 import { settleFrame } from "./queue.js";
+import type { RawLimit } from "./raw-limit.js";
 import { Refusal } from "./script.js";
 
 /** One message of the batch in flight. Without frames: a repair. */
 export interface SentMessage {
   readonly channel: OutboundChannel;
-  readonly kind: "side" | "raw";
+  /** "opening": the frame follows on the side channel in chunks (transfers.ts). */
+  readonly kind: "side" | "opening" | "raw";
   readonly frames: readonly OutboundFrame[];
   readonly payload: Buffer;
 }
@@ -33,7 +35,7 @@ const COMPARE_MS = 10;
 export function needsComparison(sent: readonly SentMessage[], now: number): boolean {
   let needed = false;
   for (const { channel, kind } of sent) {
-    if (kind === "side") return true;
+    if (kind !== "raw") return true;
     if (channel.mode !== "side" && now - channel.comparedAt >= COMPARE_MS) {
       channel.comparedAt = now;
       needed = true;
@@ -42,8 +44,8 @@ export function needsComparison(sent: readonly SentMessage[], now: number): bool
   return needed;
 }
 
-export type LossReason = "superseded" | "queue_timeout" | "upstream_lost" | "denied" | "echo_lost";
-const LOSSES: readonly LossReason[] = ["superseded", "queue_timeout", "upstream_lost", "denied", "echo_lost"];
+const LOSSES = ["superseded", "queue_timeout", "upstream_lost", "denied", "echo_lost"] as const;
+export type LossReason = (typeof LOSSES)[number];
 const KINDS = ["keyframe", "delta", "raw"] as const;
 
 const REASONS: Readonly<Record<number, string>> = {
@@ -55,6 +57,7 @@ const REASONS: Readonly<Record<number, string>> = {
 
 export class Verdicts {
   readonly #echo: EchoQueue;
+  readonly #rawLimit: RawLimit;
   readonly #log: Log;
   readonly #losses = new Map<LossReason, Counter>();
   readonly #frames: Record<(typeof KINDS)[number], Counter>;
@@ -65,8 +68,9 @@ export class Verdicts {
   readonly #unreachable: Counter;
   readonly #wait: Histogram;
 
-  constructor(echo: EchoQueue, log: Log, meter: Meter) {
+  constructor(echo: EchoQueue, rawLimit: RawLimit, log: Log, meter: Meter) {
     this.#echo = echo;
+    this.#rawLimit = rawLimit;
     this.#log = log;
     for (const reason of LOSSES)
       this.#losses.set(reason, meter.counter("keyframe_undelivered_frames_total", { reason }));
@@ -103,7 +107,9 @@ export class Verdicts {
     const again: OutboundFrame[] = [];
     for (const { kind, frames } of sent) {
       for (const frame of frames) {
-        if (kind === "side") {
+        if (kind === "opening") {
+          again.push(frame);
+        } else if (kind === "side") {
           // It may have been delivered: the same record under the same sequence is a repeat to whoever has it.
           frame.doubtful = true;
           again.push(frame);
@@ -152,6 +158,7 @@ export class Verdicts {
     this.#wire.inc(payload.length);
     for (const frame of frames) {
       this.#frames.raw.inc();
+      this.#rawLimit.passed(frame);
       this.#wait.observe((now - frame.at) / 1000);
       settleFrame(frame, { kind: "sent", listeners: channel.listeners });
     }
@@ -175,7 +182,7 @@ export class Verdicts {
     else this.#mixed.inc();
     for (const frame of frames) {
       if (frame.doubtful) {
-        this.#forgetEcho(frame);
+        this.forgetEcho(frame);
         // It may have been delivered before the connection broke: raw, it could arrive twice.
         if (!settleFrame(frame, { kind: "failed", error: "keyframe: upstream connection lost" }))
           this.lost("upstream_lost", 1);
@@ -197,18 +204,19 @@ export class Verdicts {
     channel.mode = "denied";
     channel.generation++;
     for (const frame of frames) {
-      this.#forgetEcho(frame);
+      this.forgetEcho(frame);
       if (!settleFrame(frame, { kind: "denied" })) this.lost("denied", 1);
     }
   }
 
   #toRaw(frame: OutboundFrame): void {
-    this.#forgetEcho(frame);
+    this.forgetEcho(frame);
     frame.raw = true;
     frame.encoded = undefined;
   }
 
-  #forgetEcho(frame: OutboundFrame): void {
+  /** Nothing of the frame will come back. */
+  forgetEcho(frame: OutboundFrame): void {
     if (frame.echo !== undefined) this.#echo.forget(frame.echo);
     frame.echo = undefined;
   }

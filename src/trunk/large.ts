@@ -1,0 +1,88 @@
+/**
+ * Where large frames meet the rest of the sending half: what a transfer's progress means for the queue, for those who are
+ * answered or counted, and for the apps of this pod.
+ */
+import type { Clock, Log, Meter } from "../core/ports.js";
+import type { Reply } from "../resp/reply-decoder.js";
+import type { Hearing } from "./hearing.js";
+import type { OutboundFrame } from "./outbound.js";
+import type { OutboundQueue } from "./queue.js";
+import { type TransferLimits, Transfers } from "./transfers.js";
+import type { SentMessage, Verdicts } from "./verdicts.js";
+
+export interface LargeOwner {
+  readonly epoch: number;
+  readonly queue: OutboundQueue;
+  readonly verdicts: Verdicts;
+  readonly hearing: Hearing;
+  publish(channel: Buffer, message: Buffer, answered: (reply: Reply) => void): void;
+  /** The frame will come back behind all that was sent before. */
+  expectEcho(frame: OutboundFrame): void;
+  /** What was sent does not come back: apps of this pod hear it from memory. */
+  deliverHere(message: SentMessage): void;
+  wake(): void;
+}
+
+export class LargeFrames {
+  readonly transfers: Transfers;
+  readonly #owner: LargeOwner;
+
+  constructor(limits: TransferLimits, owner: LargeOwner, clock: Clock, log: Log, meter: Meter) {
+    const { epoch, hearing } = owner;
+    this.#owner = owner;
+    this.transfers = new Transfers(
+      limits,
+      {
+        epoch,
+        hearing,
+        publish: (channel, message, answered) => owner.publish(channel, message, answered),
+        written: (frame) => owner.expectEcho(frame),
+        published: (frame, heard) => this.#published(frame, heard),
+        broken: (frame) => {
+          owner.verdicts.forgetEcho(frame);
+          owner.verdicts.lost("upstream_lost", 1);
+          owner.queue.transferring(undefined);
+        },
+        cameBack: (channel, message) => hearing.cameBack(channel, message),
+        wake: () => owner.wake(),
+      },
+      clock,
+      log,
+      meter,
+    );
+  }
+
+  /** A batch has been answered: where it held an opening, the chunks follow, or not. */
+  answered(sent: readonly SentMessage[], statuses: readonly Reply[]): void {
+    const at = sent.findIndex(({ kind }) => kind === "opening");
+    if (at < 0) return;
+    const status = statuses[at];
+    if (typeof status !== "number" || status < 0) {
+      this.transfers.refused();
+      return;
+    }
+    this.#owner.queue.transferring(this.transfers.frame);
+    this.transfers.opened();
+  }
+
+  /**
+   * The connection is gone.
+   * @returns the frame that must be sent again
+   */
+  lost(): OutboundFrame | undefined {
+    const lost = this.transfers.lost();
+    this.#owner.queue.transferring(undefined);
+    if (lost === undefined) return undefined;
+    lost.frame.doubtful ||= lost.doubtful;
+    return lost.frame;
+  }
+
+  #published(frame: OutboundFrame, heard: boolean): void {
+    const { queue, hearing } = this.#owner;
+    const { channel, payload } = frame;
+    if (frame.echo !== undefined) frame.echo.published = true;
+    queue.transferring(undefined);
+    if (!heard || !hearing.hears(channel.name))
+      this.#owner.deliverHere({ channel, kind: "side", frames: [frame], payload });
+  }
+}
