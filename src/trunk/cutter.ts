@@ -1,5 +1,5 @@
 /** Cuts the body of a large message into chunks and has a few of them deflated ahead, in libuv's thread pool. */
-import { ChunkForm, type PackedChunk, packChunk, plainChunk } from "../frame/chunk.js";
+import { type PackedChunk, packChunk, plainChunk } from "../frame/chunk.js";
 
 /** A chunk that is being deflated, or is ready. */
 interface Slot {
@@ -8,7 +8,7 @@ interface Slot {
 
 /** Chunks that are deflated ahead of what is sent. */
 const AHEAD = 4;
-/** After so many in a row that did not shrink, deflating is not tried again. */
+/** After so many in a row that did not shrink to half, deflating is not tried again: it takes more time than it saves. */
 const DENSE = 4;
 
 export class Cutter {
@@ -57,7 +57,7 @@ export class Cutter {
       }
       void packChunk(part).then((packed) => {
         slot.packed = packed;
-        this.#dense = packed.form === ChunkForm.Deflated ? 0 : this.#dense + 1;
+        this.#dense = packed.rest.length * 2 <= packed.length ? 0 : this.#dense + 1;
         this.#ready();
       });
     }
