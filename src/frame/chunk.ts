@@ -1,5 +1,5 @@
 /**
- * Chunks: how a message of frames that is too large for one PUBLISH travels. spec.md, section 8, is the authority.
+ * Chunks: how a message of frames that is too large for one PUBLISH travels. spec.md, section 9, is the authority.
  *
  * The opening holds the message up to the body of its only record; the chunks behind it hold that body, in order. Each is
  * deflated by itself, so that neither side ever packs or unpacks more than one chunk at once, however large the frame.

@@ -145,7 +145,6 @@ export const catalog = {
       "queueWaitMs",
       "rawMaxBytes",
       "largeBufferBytes",
-      "largeWaitMs",
       "streams",
       "streamBytes",
       "holdMs",

@@ -32,7 +32,7 @@ const MALFORMED: readonly (readonly [string, string])[] = [
   ["an epoch cut short", "260102"],
   ["no kind", "2601020304"],
   ["kind 0", "260102030400"],
-  ["a kind of another version", "260102030404"],
+  ["a kind of another version", "260102030405"],
   ["no connection where one follows", "fe01020304"],
   ["an instance without a sequence", "26010203040101"],
   ["a sequence cut short", "2601020304010180"],
