@@ -75,7 +75,8 @@ export function packPrimed(payload: Buffer, primer: Buffer, most: number): Buffe
 }
 
 /**
- * The frame of exactly `length` bytes that `body` holds, in fresh memory of its own. Throws FrameError where `length`
+ * The frame of exactly `length` bytes that `body` holds, in memory of its own: fresh, or where a large body fills its own
+ * memory but for a head, that one. Throws FrameError where `length`
  * is above `maxLength` (bytes), or the body is not one deflate stream of exactly that length, or, not deflated, has
  * another length. Allocates only after `length` has passed both the limit and what so small a body could expand to.
  */
@@ -142,8 +143,15 @@ interface Inflated {
   engine: { bytesWritten: number };
 }
 
-/** A copy with memory of its own: a slice of a pool or of a socket's chunk would keep all of it alive. */
+/** What a large frame's memory may hold beside it: the head of its message. */
+const HEAD_BYTES = 4096;
+
+/**
+ * A copy with memory of its own: a slice of a pool or of a socket's chunk would keep all of it alive. A large frame nearly
+ * fills the memory that its message was put together in, and nothing else is ever written there: it stays.
+ */
 function own(bytes: Buffer): Buffer {
+  if (bytes.length >= ASYNC_BYTES && bytes.buffer.byteLength - bytes.length <= HEAD_BYTES) return bytes;
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   bytes.copy(copy);
   return copy;

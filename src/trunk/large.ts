@@ -43,6 +43,11 @@ export class LargeFrames {
           owner.verdicts.lost("upstream_lost", 1);
           owner.queue.transferring(undefined);
         },
+        unheard: () => {
+          const frame = this.lost();
+          if (frame !== undefined) owner.queue.putBack(frame);
+          owner.wake();
+        },
         cameBack: (channel, message) => hearing.cameBack(channel, message),
         wake: () => owner.wake(),
       },
@@ -54,6 +59,7 @@ export class LargeFrames {
 
   /** A batch has been answered: where it held an opening, the chunks follow, or not. */
   answered(sent: readonly SentMessage[], statuses: readonly Reply[]): void {
+    if (!this.transfers.busy) return;
     const at = sent.findIndex(({ kind }) => kind === "opening");
     if (at < 0) return;
     const status = statuses[at];
@@ -66,7 +72,7 @@ export class LargeFrames {
   }
 
   /**
-   * The connection is gone.
+   * The connection is gone, or nobody can be heard.
    * @returns the frame that must be sent again
    */
   lost(): OutboundFrame | undefined {

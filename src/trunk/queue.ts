@@ -119,12 +119,15 @@ export class OutboundQueue {
   /** The batch has been answered; `again` are the frames of it that must be sent once more, in any order. */
   settle(again: OutboundFrame[]): void {
     this.#inFlight = 0;
-    if (again.length > 0) {
-      for (const frame of again) this.#weigh(frame, 1);
-      // What has waited for a large frame may be older.
-      this.#frames = again.concat(this.#frames).sort((a, b) => a.serial - b.serial);
-    }
+    if (again.length > 0) this.putBack(...again);
     this.#notify();
+  }
+
+  /** Frames that had left wait again, in their old places. */
+  putBack(...frames: OutboundFrame[]): void {
+    for (const frame of frames) this.#weigh(frame, 1);
+    // What has waited for a large frame may be older than those.
+    this.#frames = frames.concat(this.#frames).sort((a, b) => a.serial - b.serial);
   }
 
   /** Calls `done` once every frame that is waiting now has been answered by the server or given up. */

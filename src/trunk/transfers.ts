@@ -39,6 +39,8 @@ export interface TransferOwner {
   published(frame: OutboundFrame, heard: boolean): void;
   /** It has come back as far as it ever will: the message's head is all that is needed to take it from memory. */
   cameBack(channel: Buffer, message: Buffer): void;
+  /** Our own inbox has been away for too long: nobody can say how far they are. */
+  unheard(): void;
   /** It will not be delivered. */
   broken(frame: OutboundFrame, error: string): void;
   /** What has waited for it may go on. */
@@ -80,12 +82,15 @@ export class Transfers {
   readonly #outcomes: Record<"sent" | "unheard" | "interrupted", Counter>;
   readonly #seconds: Histogram;
   readonly #silent: Counter;
+  readonly #wire: Counter;
   readonly #chunkBytes: number;
   readonly #silentOn = new WeakMap<OutboundChannel, number>();
   /** Written, and not come back: by transfer. */
   readonly #recent = new Map<number, Pick<Transfer, "last" | "channel" | "prefix">>();
   #current: Transfer | undefined;
   #transfers = 0;
+  /** Since when no credit can be heard. */
+  #unheardSince: number | undefined;
   /** When the last one ended, Clock milliseconds: what has waited for it is not late before. */
   endedAt = Number.NEGATIVE_INFINITY;
 
@@ -99,6 +104,7 @@ export class Transfers {
     this.#outcomes = { sent: outcome("sent"), unheard: outcome("unheard"), interrupted: outcome("interrupted") };
     this.#seconds = meter.histogram("keyframe_large_frame_seconds");
     this.#silent = meter.counter("keyframe_large_silent_readers_total");
+    this.#wire = meter.counter("keyframe_wire_bytes_total", { direction: "sent" });
     meter.gauge("keyframe_large_bytes", () => this.#current?.bytes ?? 0, { side: "sender" });
   }
 
@@ -118,7 +124,8 @@ export class Transfers {
 
   /** The domains that wait for what is on its way; undefined: none do. */
   waiting(): DomainSet | undefined {
-    const { state, tag } = this.#current ?? {};
+    if (this.#current === undefined) return undefined;
+    const { state, tag } = this.#current;
     if (tag === undefined || state === "written" || state === "published") return undefined;
     const tags = new DomainSet();
     tags.add(tag);
@@ -180,12 +187,13 @@ export class Transfers {
   }
 
   /**
-   * The connection is gone.
+   * The connection is gone, or credit cannot be heard.
    * @returns the frame that must be sent again, with word whether it may have been delivered
    */
   lost(): { frame: OutboundFrame; doubtful: boolean } | undefined {
     const transfer = this.#current;
     this.#current = undefined;
+    this.#unheardSince = undefined;
     this.endedAt = this.#clock.now();
     if (transfer === undefined || transfer.state === "opening") return undefined;
     const { frame, state } = transfer;
@@ -219,8 +227,11 @@ export class Transfers {
     const now = this.#clock.now();
     if (this.#owner.hearing.inbox === undefined) {
       window.restart(now);
+      this.#unheardSince ??= now;
+      if (now - this.#unheardSince >= this.#limits.waitMs) this.#owner.unheard();
       return;
     }
+    this.#unheardSince = undefined;
     if (now - window.waitingSince >= this.#limits.waitMs) {
       const silent = window.giveUp(now - PROBE_MS);
       if (silent > 0) {
@@ -257,6 +268,7 @@ export class Transfers {
     const index = ++transfer.index;
     const message = encodeChunk(epoch, hearing.connection, transfer.id, index, chunk);
     transfer.window.sent(index, message.length, this.#clock.now());
+    this.#wire.inc(message.length);
     this.#owner.publish(transfer.side, message, (reply) => {
       if (this.#current === transfer) this.#answered(transfer, index, reply);
     });
