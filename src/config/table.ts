@@ -181,6 +181,26 @@ export const table = {
     default: "10s",
     doc: "Longest wait of a PUBLISH for room in the queue or for the upstream, before it is answered with an error.",
   }),
+  largeBytes: setting("large-bytes", "frames", {
+    kind: size(64 * KiB, 512 * MiB),
+    default: "1MiB",
+    doc: "A frame that takes more than this on the wire travels in chunks, no faster than its readers read.",
+  }),
+  largeWindowBytes: setting("large-window", "frames", {
+    kind: size(64 * KiB, 4 * MiB),
+    default: "1MiB",
+    doc: "Most bytes of a large frame that are under way to a reader. Four chunks; the server buffers no more than this for anybody.",
+  }),
+  largeWaitMs: setting("large-wait", "frames", {
+    kind: duration(SECOND, 5 * MINUTE),
+    default: "10s",
+    doc: "A large frame waits this long for readers that say nothing, then goes on without them. Its readers wait as long for a sender that says nothing.",
+  }),
+  rawMaxBytes: setting("raw-max-bytes", "frames", {
+    kind: size(MiB, 512 * MiB),
+    default: "31MiB",
+    doc: "Largest frame that goes to subscribers without a sidecar; a larger one is refused with an error. Keep it below the hard limit of the server's client-output-buffer-limit pubsub, which drops every subscriber.",
+  }),
 
   streams: setting("streams", "streams", {
     kind: count(1, 1_000_000),
@@ -206,6 +226,11 @@ export const table = {
     kind: size(64 * KiB, 4 * GiB),
     default: "16MiB",
     doc: "Most bytes of frames that wait for a keyframe.",
+  }),
+  largeBufferBytes: setting("large-buffer-bytes", "streams", {
+    kind: size(MiB, 16 * GiB),
+    default: "128MiB",
+    doc: "Most bytes of large frames that are being received, over all senders. Of one that does not fit nothing is kept.",
   }),
   nackWindowMs: setting("nack-window", "streams", {
     kind: duration(1, 10 * SECOND),

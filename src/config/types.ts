@@ -64,6 +64,11 @@ export interface Config {
   readonly requestTimeoutMs: number;
   readonly queueBytes: number;
   readonly queueWaitMs: number;
+  readonly largeBytes: number;
+  readonly largeWindowBytes: number;
+  readonly largeWaitMs: number;
+  readonly largeBufferBytes: number;
+  readonly rawMaxBytes: number;
   readonly streams: number;
   readonly streamIdleMs: number;
   readonly streamBytes: number;

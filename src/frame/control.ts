@@ -13,8 +13,10 @@ export const ControlKind = {
   Hello: 2,
   /** A sidecar to itself: its number as the instance. Hearing it proves that the connection hears. */
   Canary: 3,
+  /** "I have read message seq of transfer (as the instance), and what came before it." One pair. */
+  Credit: 4,
   /** A sidecar to itself, by its script: the raw frame that follows at once is its own. Its number as the instance. */
-  OwnRaw: 4,
+  OwnRaw: 5,
 } as const;
 export type ControlKind = (typeof ControlKind)[keyof typeof ControlKind];
 

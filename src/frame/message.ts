@@ -7,7 +7,7 @@
 import { type ByteReader, putVarint, varintSize } from "./bytes.js";
 
 /** The low two bits of a message's first byte. */
-export const MessageType = { Frames: 1, Control: 2 } as const;
+export const MessageType = { Frames: 1, Control: 2, Chunk: 3 } as const;
 
 const TYPE_MASK = 0x03;
 /** In the upper six bits: a varint with the connection's number follows the epoch. */

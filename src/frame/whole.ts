@@ -5,13 +5,7 @@
  * The receiver inflates to exactly the length that the record names, which it has checked against its own limit, so
  * that a record of a few bytes cannot make it allocate gigabytes.
  */
-import {
-  constants,
-  deflateRaw as deflateRawCallback,
-  deflateRawSync,
-  inflateRawSync,
-  type ZlibOptions,
-} from "node:zlib";
+import { constants, deflateRawSync, inflateRawSync, type ZlibOptions } from "node:zlib";
 import { FrameError } from "../core/errors.js";
 import { DICTIONARY } from "./dictionary.js";
 
@@ -29,7 +23,7 @@ const MIN_HUNKS_BYTES = 64;
 const HUNKS_OVERHEAD_BYTES = 4096;
 /** From here on a frame is deflated at the cheaper level: 64 KiB take 1.5 ms at level 6. */
 const FAST_BYTES = 64 * 1024;
-/** From here on use packWholeAsync(): deflating blocks the event loop for too long (33 MB: 0.6 s). */
+/** From here on deflating blocks the event loop for too long (33 MB: 0.6 s): it is left to the chunks, each by itself. */
 export const ASYNC_BYTES = 256 * 1024;
 /** No deflate stream expands further: 258 bytes out of two bits. */
 const MAX_EXPANSION = 1032;
@@ -64,7 +58,7 @@ function smaller(payload: Buffer, deflated: Buffer): Whole {
 
 /**
  * A whole frame's body, deflated where that is smaller, else `payload` itself (not copied). Blocks for about
- * 0.05 ms for a first frame and 0.3 ms for 12 KiB of text; for payloads of ASYNC_BYTES and more use packWholeAsync().
+ * 0.05 ms for a first frame and 0.3 ms for 12 KiB of text; not for payloads of ASYNC_BYTES and more.
  */
 export function packWhole(payload: Buffer): Whole {
   if (payload.length < MIN_DEFLATE_BYTES) return { body: payload, deflated: false };
@@ -80,18 +74,9 @@ export function packPrimed(payload: Buffer, primer: Buffer, most: number): Buffe
   return body.length < most ? body : undefined;
 }
 
-/** As packWhole(), deflating in libuv's thread pool. `payload` must not change until it settles. Never rejects: what zlib refuses goes as it is. */
-export function packWholeAsync(payload: Buffer): Promise<Whole> {
-  if (payload.length < MIN_DEFLATE_BYTES) return Promise.resolve({ body: payload, deflated: false });
-  return new Promise((resolve) => {
-    deflateRawCallback(payload, options(payload.length), (error, deflated) =>
-      resolve(error ? { body: payload, deflated: false } : smaller(payload, deflated)),
-    );
-  });
-}
-
 /**
- * The frame of exactly `length` bytes that `body` holds, in fresh memory of its own. Throws FrameError where `length`
+ * The frame of exactly `length` bytes that `body` holds, in memory of its own: fresh, or where a large body fills its own
+ * memory but for a head, that one. Throws FrameError where `length`
  * is above `maxLength` (bytes), or the body is not one deflate stream of exactly that length, or, not deflated, has
  * another length. Allocates only after `length` has passed both the limit and what so small a body could expand to.
  */
@@ -115,11 +100,11 @@ export function unpackWhole(
 }
 
 /** Inflates all of `body` to at most `most` bytes. Throws FrameError where it holds more, is damaged, or goes on after its end. */
-function inflate(body: Buffer, most: number, chunkSize: number, dictionary: Buffer): Buffer {
+export function inflate(body: Buffer, most: number, chunkSize: number, dictionary?: Buffer): Buffer {
   let result: Inflated;
   try {
     result = inflateRawSync(body, {
-      dictionary,
+      ...(dictionary && { dictionary }),
       // zlib's own least values: a chunk of 64 bytes, a limit of 1.
       chunkSize: Math.max(chunkSize, 64),
       maxOutputLength: Math.max(most, 1),
@@ -135,10 +120,10 @@ function inflate(body: Buffer, most: number, chunkSize: number, dictionary: Buff
 
 /**
  * A delta's body: its hunks, or their deflated form where that is smaller. Only hunks with much new text gain (a tool's
- * call, an item that begins): below 64 bytes it is not tried.
+ * call, an item that begins): below 64 bytes it is not tried, nor from ASYNC_BYTES on, where it would block for too long.
  */
 export function packHunks(hunks: Buffer): Whole {
-  if (hunks.length < MIN_HUNKS_BYTES) return { body: hunks, deflated: false };
+  if (hunks.length < MIN_HUNKS_BYTES || hunks.length >= ASYNC_BYTES) return { body: hunks, deflated: false };
   return smaller(hunks, deflateRawSync(hunks, options(hunks.length)));
 }
 
@@ -158,8 +143,15 @@ interface Inflated {
   engine: { bytesWritten: number };
 }
 
-/** A copy with memory of its own: a slice of a pool or of a socket's chunk would keep all of it alive. */
+/** What a large frame's memory may hold beside it: the head of its message. */
+const HEAD_BYTES = 4096;
+
+/**
+ * A copy with memory of its own: a slice of a pool or of a socket's chunk would keep all of it alive. A large frame nearly
+ * fills the memory that its message was put together in, and nothing else is ever written there: it stays.
+ */
 function own(bytes: Buffer): Buffer {
+  if (bytes.length >= ASYNC_BYTES && bytes.buffer.byteLength - bytes.length <= HEAD_BYTES) return bytes;
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   bytes.copy(copy);
   return copy;

@@ -64,11 +64,29 @@ export const catalog = {
       "queue_full",
       "queue_timeout",
       "slow_reader",
+      "chunk_lost",
+      "chunk_timeout",
+      "chunks_full",
+      "too_large",
     ],
   }),
   keyframe_repeats_dropped_total: counter("Records that had arrived before and were dropped."),
   keyframe_refused_batches_total: counter("Batches that went raw because not every subscriber is known to rebuild.", {
     reason: ["mixed_fleet", "patterns", "script_denied", "unreachable"],
+  }),
+  keyframe_large_frames_total: counter("Frames and bases that were sent in chunks, by how that ended.", {
+    outcome: ["sent", "unheard", "interrupted"],
+  }),
+  keyframe_large_frame_seconds: histogram(
+    "From the beginning of a large frame to the credit of all its readers.",
+    latency,
+  ),
+  keyframe_large_bytes: gauge("Bytes of large frames that are being sent, or are not whole yet.", { side }),
+  keyframe_large_silent_readers_total: counter(
+    "Readers of a large frame that confirmed nothing for too long; it went on without them.",
+  ),
+  keyframe_large_raw_frames_total: counter("Large frames that had to go raw, or were refused for their size.", {
+    action: ["passed", "refused"],
   }),
   keyframe_unnamed_frames_total: counter("Frames on a frame channel that no dialect could name; they go raw.", {
     reason: ["dialect"],
@@ -127,6 +145,8 @@ export const catalog = {
       "requestTimeoutMs",
       "queueBytes",
       "queueWaitMs",
+      "rawMaxBytes",
+      "largeBufferBytes",
       "streams",
       "streamBytes",
       "holdMs",

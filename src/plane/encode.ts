@@ -29,6 +29,13 @@ export interface Encoded {
   readonly crc: number;
 }
 
+/** A frame that is sent again. */
+export interface SentAgain {
+  readonly channel: ChannelStreams;
+  readonly tag: DomainTag;
+  readonly record: WireRecord;
+}
+
 /** A pinned base is replaced once a delta against it has this many bytes and is this many times the leanest. */
 const REPIN_BYTES = 64;
 const REPIN_FACTOR = 2;
@@ -36,6 +43,9 @@ const REPIN_FACTOR = 2;
 const PRIMING_BYTES = 256;
 /** What naming a primer costs, about. */
 const PRIMER_BYTES = 4;
+
+/** The key of frames that have no stream: each begins it anew. */
+const NO_STREAM = Number.MAX_SAFE_INTEGER;
 
 /** A stream that was used within this time is active: what a deaf receiver has missed of it is sent again. */
 const NEWEST_MS = 15_000;
@@ -100,17 +110,21 @@ export class Encoder {
 
   /**
    * Encodes one frame of a stream. The payload becomes the encoder's: it must be memory of its own and must not be
-   * written again.
+   * written again. A frame without a stream goes whole, and nothing is coded against it.
    */
   encode(channel: ChannelStreams, payload: Buffer, facts: FrameFacts, now: number): Encoded {
-    let stream = this.#streams.get(facts.stream);
-    if (stream !== undefined && (stream.generation !== channel.generation || stream.chain !== facts.cumulative)) {
+    const key = facts.stream === 0 ? NO_STREAM : facts.stream;
+    let stream = this.#streams.get(key);
+    if (
+      stream !== undefined &&
+      (key === NO_STREAM || stream.generation !== channel.generation || stream.chain !== facts.cumulative)
+    ) {
       this.#forget(stream);
       stream = undefined;
     }
     // A stream's first frame needs nothing that came before: who joins then hears it even if its sender cannot be asked.
     if (stream === undefined)
-      return this.#keyframe(this.#begin(channel, payload, facts, now), payload, facts.tag, undefined);
+      return this.#keyframe(this.#begin(key, channel, payload, facts, now), payload, facts.tag, undefined);
     this.#streams.touch(stream.key, stream, now);
     const primer = { instance: stream.instance, seq: stream.baseSeq, base: stream.base };
     const hunks = diff(stream.base, payload, Math.max(64, payload.length >> 1));
@@ -127,14 +141,21 @@ export class Encoder {
    * What to answer receivers that lack the base of the record (instance, seq): a repair for the stream's side channel, or
    * undefined where the instance is gone (see gone()).
    */
-  repair(instance: number, seq: number, now: number): { channel: ChannelStreams; record: WireRecord } | undefined {
+  repair(instance: number, seq: number, now: number): SentAgain | undefined {
     const stream = this.#byInstance.get(instance);
     if (stream === undefined) return undefined;
     stream.repairs.sent(now);
     const wantsPrevious = !stream.chain && stream.previous !== undefined && seq <= stream.baseSeq;
     const base = wantsPrevious ? stream.previous! : stream.base;
     const baseSeq = wantsPrevious ? stream.previousSeq : stream.baseSeq;
-    return { channel: stream.channel, record: this.#again(stream, baseSeq, base, false) };
+    return { channel: stream.channel, tag: stream.tag, record: this.#again(stream, baseSeq, base, false) };
+  }
+
+  /** What sending something of the instance again takes, at most, bytes. */
+  repairBytes(instance: number): number {
+    const stream = this.#byInstance.get(instance);
+    if (stream === undefined) return 0;
+    return Math.max(stream.base.length, stream.newest.length, stream.previous?.length ?? 0);
   }
 
   /** True while something of the instance can still be sent again. */
@@ -163,10 +184,10 @@ export class Encoder {
    * The newest frame of an instance, for receivers that were deaf and have rebuilt it up to `seq` only. Undefined where they
    * have missed nothing, or where it is no longer known.
    */
-  newest(instance: number, seq: number, now: number): { channel: ChannelStreams; record: WireRecord } | undefined {
+  newest(instance: number, seq: number, now: number): SentAgain | undefined {
     const stream = this.#byInstance.get(instance);
     if (stream === undefined || stream.seq <= seq || now - stream.usedAt > NEWEST_MS) return undefined;
-    return { channel: stream.channel, record: this.#again(stream, stream.seq, stream.newest, true) };
+    return { channel: stream.channel, tag: stream.tag, record: this.#again(stream, stream.seq, stream.newest, true) };
   }
 
   /** Which of all frames the newest of an instance was: what is sent again must keep that order. */
@@ -178,9 +199,9 @@ export class Encoder {
     this.#streams.sweep(now);
   }
 
-  #begin(channel: ChannelStreams, payload: Buffer, facts: FrameFacts, now: number): SenderStream {
+  #begin(key: number, channel: ChannelStreams, payload: Buffer, facts: FrameFacts, now: number): SenderStream {
     const stream: SenderStream = {
-      key: facts.stream,
+      key,
       channel,
       instance: ++this.#instances,
       generation: channel.generation,

@@ -15,10 +15,10 @@ export interface Gathered {
 export interface BatchMessage<C, F extends Gathered> {
   readonly channel: C;
   /**
-   * "side": records on the side channel; "raw": one payload on the app's own channel; "silent": nothing is said, unless
-   * somebody listens by now.
+   * "side": records on the side channel; "opening": on the side channel as well, the word that a large one begins; "raw":
+   * one payload on the app's own channel; "silent": nothing is said, unless somebody listens by now.
    */
-  readonly kind: "side" | "raw" | "silent";
+  readonly kind: "side" | "opening" | "raw" | "silent";
   readonly frames: F[];
   bytes: number;
 }
@@ -73,9 +73,18 @@ export class Batch<C, F extends Gathered> {
   }
 
   addRaw(channel: C, frame: F, bytes: number): void {
+    this.#addAlone(channel, "raw", frame, bytes);
+  }
+
+  /** @param bytes what the opening takes; the frame itself is not of this batch */
+  addOpening(channel: C, frame: F, bytes: number): void {
+    this.#addAlone(channel, "opening", frame, bytes);
+  }
+
+  #addAlone(channel: C, kind: "opening" | "raw", frame: F, bytes: number): void {
     this.#frames++;
     this.#bytes += bytes;
-    this.messages.push({ channel, kind: "raw", frames: [frame], bytes });
+    this.messages.push({ channel, kind, frames: [frame], bytes });
   }
 
   #openMessage(kind: "side" | "silent", channel: C, tag: DomainTag): BatchMessage<C, F> | undefined {

@@ -127,6 +127,20 @@ export class Rebuilder {
     return hellos;
   }
 
+  /** True where a frame that is sent again would be of use: something waits for it, or has been asked after. */
+  waitsFor(epoch: number, instance: number): boolean {
+    const stream = this.#state.known(epoch)?.streams.get(instance);
+    if (stream === undefined) return false;
+    const asked = stream.askedAfter > this.#clock.now() - HELLO_MS;
+    return stream.held > 0 || stream.brokenUntil !== 0 || asked;
+  }
+
+  /** Part of a base that the stream waits for has come: what it holds is not given up yet. */
+  underway(epoch: number, instance: number): void {
+    const stream = this.#state.known(epoch)?.streams.get(instance);
+    if (stream !== undefined) stream.underwayUntil = this.#clock.now() + this.#limits.holdMs;
+  }
+
   sweep(): void {
     this.#state.sweep(this.#clock.now());
   }

@@ -70,6 +70,8 @@ export class ReceiverStream implements StreamEntry {
    * once, so that a sender that does not answer cannot hold up its chats all the time. 0: not broken.
    */
   brokenUntil = 0;
+  /** A base of it is on its way in chunks: nothing that waits for it is given up before, Clock milliseconds. */
+  underwayUntil = 0;
   /** Its records are chained: a newer base supersedes older frames. */
   chain = false;
   key = 0;
@@ -125,6 +127,10 @@ export class ReceiverState {
     }
     if (connection > sender.connection) sender.connection = connection;
     return sender;
+  }
+
+  known(epoch: number): Sender | undefined {
+    return this.#senders.get(epoch);
   }
 
   senders(): IterableIterator<Sender> {

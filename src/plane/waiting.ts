@@ -43,7 +43,7 @@ export class Waiting {
     if (this.#hold.size === 0) return;
     const now = this.#clock.now();
     let oldest = this.#hold.oldestUnready();
-    while (oldest !== undefined && oldest.deadline <= now) {
+    while (oldest !== undefined && Math.max(oldest.deadline, oldest.stream!.underwayUntil) <= now) {
       this.#giveUp(oldest, "hold_timeout");
       oldest = this.#hold.oldestUnready();
     }

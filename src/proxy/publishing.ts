@@ -8,7 +8,7 @@ import { errorReply, integerReply } from "../resp/encoder.js";
 import type { RequestDecoder } from "../resp/request.js";
 import { isReserved } from "../socketio/channels.js";
 import { nameFrame, newFrameName } from "../socketio/dialect.js";
-import type { PublishOutcome } from "../trunk/outbound.js";
+import { outboundFrame, type PublishOutcome } from "../trunk/outbound.js";
 import type { SessionContext } from "./context.js";
 import type { Requests } from "./requests.js";
 import type { Session } from "./session.js";
@@ -51,9 +51,10 @@ export class Publishing {
     // Earlier requests of this connection have their effect before the frame is published, as on the server itself.
     if (this.#requests.outstanding) return false;
     if (channel === undefined) return this.#refuse(RESERVED);
-    const refusal = publisher.refusal();
+    const bytes = decoder.argLength(2);
+    const refusal = publisher.refusal(bytes);
     if (refusal !== undefined) {
-      this.#context.limitHit(publisher.queue.full ? "queueBytes" : "queueWaitMs");
+      this.#context.limitHit(publisher.queue.fullFor(bytes) ? "queueBytes" : "queueWaitMs");
       return this.#refuse(`ERR ${refusal}`);
     }
     const payload = decoder.copyArg(2);
@@ -61,10 +62,12 @@ export class Publishing {
     if (!named) this.#context.unnamed.inc();
     this.#context.published.inc();
     this.#context.appBytes.inc(payload.length);
-    const waits = publisher.mustWait(channel);
+    const waits = publisher.mustWait(channel, bytes);
     const facts = named ? factsOf(frameName) : NO_FACTS;
     const droppable = named && !frameName.barrier;
-    const frame = publisher.publish(channel, payload, facts, named && frameName.done, droppable, now);
+    const done = named && frameName.done;
+    const frame = outboundFrame(channel, payload, facts, done, droppable, now, publisher.queue.nextSerial());
+    publisher.publish(frame);
     if (!waits) {
       // Answered first: on a connection that also listens, the answer precedes what follows from it.
       this.#session.reply(integerReply(channel.listeners));

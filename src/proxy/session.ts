@@ -53,6 +53,8 @@ export class Session implements LocalSubscriber {
   readonly #onClose: (session: Session, reason: CloseReason) => void;
   /** It has been said that this app reads slowly. */
   #slowLogged = false;
+  /** Bytes of the largest message that may be unread. */
+  #largest = 0;
   /** The app has said its last. */
   #half = false;
   /** The sidecar is draining. */
@@ -126,7 +128,10 @@ export class Session implements LocalSubscriber {
     if (this.#closed) return;
     if (this.#outlet.push(message, via, channel, payload)) return;
     const { waitingBytes } = this.#outlet;
-    if (waitingBytes <= this.#context.limits.subscriberBufferBytes) return;
+    // The largest message that waits does not count: it may be over the limit by itself, and still be read in time.
+    const before = waitingBytes - payload.length;
+    this.#largest = Math.max(before < this.#largest ? 0 : this.#largest, payload.length);
+    if (waitingBytes - this.#largest <= this.#context.limits.subscriberBufferBytes) return;
     this.#context.log.warn("subscriber-too-slow", { waitingBytes, consequence: "its connection is closed" });
     this.#context.limitHit("subscriberBufferBytes");
     this.close("slow");

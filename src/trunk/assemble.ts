@@ -4,6 +4,7 @@
  *   [queue] ─▶ encode ─▶ gather ─▶ messages of one batch
  */
 import { encodeMessage, recordSize } from "../frame/record.js";
+import { DomainSet } from "../plane/domain.js";
 import type { Encoder } from "../plane/encode.js";
 import { Batch, type BatchLimits } from "../plane/gather.js";
 import type { Control } from "./control.js";
@@ -11,6 +12,8 @@ import type { Hearing } from "./hearing.js";
 import type { LocalDelivery } from "./local.js";
 import type { OutboundChannel, OutboundFrame } from "./outbound.js";
 import type { OutboundQueue } from "./queue.js";
+import type { RawLimit } from "./raw-limit.js";
+import type { Transfers } from "./transfers.js";
 import type { SentMessage } from "./verdicts.js";
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
@@ -21,6 +24,12 @@ export interface AssemblerOptions {
   batch: BatchLimits;
 }
 
+/** So many frames may wait for a large one; what is behind them waits as well. */
+const MOST_KEPT = 4096;
+
+/** "full": nothing more fits; "wait": its turn comes after a large frame; "opening": it is one, and others wait for it. */
+type Placed = "taken" | "full" | "wait" | "opening";
+
 export class Assembler {
   readonly #options: AssemblerOptions;
   readonly #queue: OutboundQueue;
@@ -28,6 +37,10 @@ export class Assembler {
   readonly #encoder: Encoder;
   readonly #local: LocalDelivery;
   readonly #hearing: Hearing;
+  readonly #transfers: Transfers;
+  readonly #rawLimit: RawLimit;
+  /** Of the large frame that the batch begins. */
+  #opening: Buffer | undefined;
 
   constructor(
     options: AssemblerOptions,
@@ -36,6 +49,8 @@ export class Assembler {
     encoder: Encoder,
     local: LocalDelivery,
     hearing: Hearing,
+    transfers: Transfers,
+    rawLimit: RawLimit,
   ) {
     this.#options = options;
     this.#queue = queue;
@@ -43,6 +58,8 @@ export class Assembler {
     this.#encoder = encoder;
     this.#local = local;
     this.#hearing = hearing;
+    this.#transfers = transfers;
+    this.#rawLimit = rawLimit;
   }
 
   /**
@@ -56,21 +73,41 @@ export class Assembler {
     const sent: SentMessage[] = [];
     // Repairs first: they repeat what was sent before this batch. Half of it is for frames.
     let repairBytes = 0;
-    for (const { channel, record } of this.#control.takeDue(limits.frames >> 1, limits.bytes >> 1)) {
-      const payload = encodeMessage(epoch, connection, [record]);
-      sent.push({ channel, kind: "side", frames: [], payload, word: NO_BYTES, own: false });
-      repairBytes += recordSize(record);
+    for (const { channel, record, tag } of this.#control.takeDue(limits.frames >> 1, limits.bytes >> 1)) {
+      const size = recordSize(record);
+      const repair = { channel, frames: [], word: NO_BYTES, own: false };
+      if (this.#transfers.isLarge(size)) {
+        sent.push({ ...repair, kind: "opening", payload: this.#transfers.open(channel, record, undefined, tag) });
+        continue;
+      }
+      sent.push({ ...repair, kind: "side", payload: encodeMessage(epoch, connection, [record]) });
+      repairBytes += size;
     }
     const batch = new Batch<OutboundChannel, OutboundFrame>({
       frames: Math.max(1, limits.frames - sent.length),
       bytes: Math.max(limits.bytes >> 1, limits.bytes - repairBytes),
     });
     let taken = 0;
+    let kept: OutboundFrame[] | undefined;
+    // Domains that have to wait: undefined, as nearly always, where no large frame is on its way.
+    let waiting = this.#transfers.waiting();
     for (const frame of this.#queue.frames()) {
-      if (!frame.replaced && !this.#place(frame, batch, scriptDenied, now)) break;
+      if (!frame.replaced) {
+        const conflicts = waiting?.conflicts(frame.tag) ?? false;
+        const placed = conflicts ? "wait" : this.#place(frame, batch, scriptDenied, now);
+        if (placed === "full" || (kept?.length ?? 0) >= MOST_KEPT) break;
+        if (placed !== "taken") {
+          waiting ??= new DomainSet();
+          waiting.add(frame.tag);
+        }
+        if (placed === "wait") {
+          kept ??= [];
+          kept.push(frame);
+        }
+      }
       taken++;
     }
-    this.#queue.take(taken);
+    this.#queue.take(taken, kept);
     for (const { channel, kind, frames } of batch.messages) {
       let word = NO_BYTES;
       for (const frame of frames) word = this.#local.leaving(frame, kind);
@@ -83,42 +120,56 @@ export class Assembler {
   #payloadOf(kind: SentMessage["kind"], frames: readonly OutboundFrame[]): Buffer {
     if (kind === "silent") return NO_BYTES;
     if (kind === "raw") return frames[0]!.payload;
+    if (kind === "opening") return this.#opening!;
     const records = frames.map((frame) => frame.encoded!.record);
     return encodeMessage(this.#options.epoch, this.#hearing.connection, records);
   }
 
-  /** Puts one frame into the batch; false where it is full. */
+  /** Puts one frame into the batch, if it fits and nothing stands against it. */
   #place(
     frame: OutboundFrame,
     batch: Batch<OutboundChannel, OutboundFrame>,
     scriptDenied: boolean,
     now: number,
-  ): boolean {
-    const channel = frame.channel;
+  ): Placed {
+    const { channel, payload } = frame;
     // What has been refused or encoded once goes the way it was meant to go.
     if (channel.mode === "silent" && !scriptDenied && frame.encoded === undefined && !frame.raw) {
-      if (!batch.hasRoom(0)) return false;
+      if (!batch.hasRoom(0)) return "full";
       batch.addSilent(channel, frame);
-      return true;
+      return "taken";
     }
-    // A frame without a stream has nothing to be coded against: it goes as it is, where it always went.
+    // A frame without a stream has nothing to be coded against: it goes as it is, where it always went, unless it is large.
     if (!frame.doubtful && !frame.raw) {
       // Without script nobody can be counted, and without an inbox nobody could ask us for a base.
       const uncounted = scriptDenied && !(this.#options.uniform && this.#hearing.hopeful);
       const unproven = channel.mode === "raw" || uncounted;
-      frame.raw = frame.stream === 0 || channel.sideDenied || unproven;
+      const plain = frame.stream === 0 && !this.#transfers.isLarge(payload.length);
+      frame.raw = plain || channel.sideDenied || unproven;
     }
-    if (!frame.raw && frame.encoded === undefined) {
-      if (!batch.hasRoom(0)) return false;
-      frame.encoded = this.#encoder.encode(channel, frame.payload, frame, now);
-    }
-    const bytes = frame.raw ? frame.payload.length : frame.encoded!.bytes;
-    if (!batch.hasRoom(bytes)) return false;
     if (frame.raw) {
-      batch.addRaw(channel, frame, bytes);
-    } else {
-      batch.addSide(channel, frame, bytes);
+      if (this.#rawLimit.refuses(frame)) {
+        this.#local.ended(frame);
+        return "taken";
+      }
+      if (!batch.hasRoom(payload.length)) return "full";
+      batch.addRaw(channel, frame, payload.length);
+      return "taken";
     }
-    return true;
+    if (frame.encoded === undefined) {
+      if (!batch.hasRoom(0)) return "full";
+      frame.encoded = this.#encoder.encode(channel, payload, frame, now);
+    }
+    const { bytes, record } = frame.encoded;
+    if (this.#transfers.isLarge(bytes)) {
+      if (this.#transfers.busy) return "wait";
+      if (!batch.hasRoom(0)) return "full";
+      this.#opening = this.#transfers.open(channel, record, frame, frame.tag);
+      batch.addOpening(channel, frame, this.#opening.length);
+      return "opening";
+    }
+    if (!batch.hasRoom(bytes)) return "full";
+    batch.addSide(channel, frame, bytes);
+    return "taken";
   }
 }

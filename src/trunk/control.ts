@@ -4,8 +4,9 @@
  */
 import { FrameError } from "../core/errors.js";
 import type { Clock, Counter, Meter } from "../core/ports.js";
-import { ControlKind, decodeControl } from "../frame/control.js";
+import { ControlKind, decodeControl, encodeControl } from "../frame/control.js";
 import { encodeMessage, recordSize, type WireRecord } from "../frame/record.js";
+import type { DomainTag } from "../plane/domain.js";
 import type { Encoder } from "../plane/encode.js";
 import { inboxOf } from "../plane/epoch.js";
 import { Asker } from "./asker.js";
@@ -22,12 +23,18 @@ export interface ControlOutput {
   canary(number: number): void;
   /** The raw frame of ours with that number comes next. */
   ownRaw(number: number): void;
+  /** Somebody has read a message of a transfer. */
+  credit(transfer: number, index: number): void;
+  /** True where a repair of that many bytes cannot go out now: one at a time travels in chunks. */
+  defers(bytes: number): boolean;
 }
 
 /** A base, or a newest frame, to go out at the head of a batch. */
 export interface Repair {
   readonly channel: OutboundChannel;
   readonly record: WireRecord;
+  /** What must not overtake it; undefined: nothing is held up for a base that is only asked for. */
+  readonly tag: DomainTag | undefined;
 }
 
 interface Question {
@@ -88,6 +95,10 @@ export class Control {
         else this.#out.ownRaw(pairs[0]!.instance);
         return;
       }
+      if (kind === ControlKind.Credit) {
+        if (pairs.length === 1) this.#out.credit(pairs[0]!.instance, pairs[0]!.seq);
+        return;
+      }
       if (kind === ControlKind.Nack)
         for (const { instance, seq } of pairs) this.#lacks(epoch, connection, instance, seq);
       else for (const { instance, seq } of pairs) this.#wasDeaf(instance, seq);
@@ -102,6 +113,13 @@ export class Control {
   ask(epoch: number, connection: number, instance: number, seq: number): void {
     this.#asker.add(epoch, connection, instance, seq);
     this.sendDue();
+  }
+
+  /** Tells a sender that this pod has read a message of its transfer. */
+  credit(epoch: number, connection: number, transfer: number, index: number): void {
+    const pair = [{ instance: transfer, seq: index }];
+    const message = encodeControl(ControlKind.Credit, this.#epoch, this.#hearing.connection, pair);
+    this.#out.send(inboxOf(epoch, connection), message);
   }
 
   /** Asks senders what this pod has missed; asked again until somebody has heard it. */
@@ -119,8 +137,10 @@ export class Control {
 
   /** When the next repair may go out, Clock milliseconds; undefined: none waits. */
   nextDue(): number | undefined {
-    let due: number | undefined = this.#deaf.size > 0 ? this.#roundAt : undefined;
-    for (const { dueAt } of this.#questions.values()) if (due === undefined || dueAt < due) due = dueAt;
+    let due: number | undefined = this.#deaf.size > 0 && !this.#roundWaits() ? this.#roundAt : undefined;
+    for (const [instance, { dueAt }] of this.#questions) {
+      if ((due === undefined || dueAt < due) && !this.#defers(instance)) due = dueAt;
+    }
     return due;
   }
 
@@ -133,25 +153,28 @@ export class Control {
     const repairs: Repair[] = [];
     let size = 0;
     const fits = () => repairs.length === 0 || (repairs.length < frames && size < bytes);
-    const take = (repair: ReturnType<Encoder["newest"]>) => {
+    const take = (repair: ReturnType<Encoder["newest"]>, newest: boolean) => {
       if (repair === undefined) return;
-      repairs.push({ channel: repair.channel as OutboundChannel, record: repair.record });
+      const { channel, record, tag } = repair;
+      repairs.push({ channel: channel as OutboundChannel, record, tag: newest ? tag : undefined });
       size += recordSize(repair.record);
       this.#answered.inc();
     };
     for (const [instance, { dueAt, lowest, highest }] of this.#questions) {
       if (!fits()) break;
-      if (dueAt > now) continue;
+      if (dueAt > now || this.#defers(instance)) continue;
       this.#questions.delete(instance);
-      take(this.#encoder.repair(instance, lowest, now));
-      if (this.#encoder.needsAnother(instance, lowest, highest)) take(this.#encoder.repair(instance, highest, now));
+      take(this.#encoder.repair(instance, lowest, now), false);
+      if (!this.#encoder.needsAnother(instance, lowest, highest)) continue;
+      if (fits()) take(this.#encoder.repair(instance, highest, now), false);
+      else this.#questions.set(instance, { dueAt, lowest: highest, highest });
     }
     if (this.#roundAt <= now) {
       for (const instance of this.#inOrder()) {
-        if (!fits()) break;
+        if (!fits() || this.#defers(instance)) break;
         const seq = this.#deaf.get(instance)!;
         this.#deaf.delete(instance);
-        if (!this.#out.queued(instance)) take(this.#encoder.newest(instance, seq, now));
+        if (!this.#out.queued(instance)) take(this.#encoder.newest(instance, seq, now), true);
       }
     }
     return repairs;
@@ -160,6 +183,15 @@ export class Control {
   /** In the order in which their newest frames were sent; made anew for each batch, because frames go on being sent. */
   #inOrder(): number[] {
     return [...this.#deaf.keys()].sort((a, b) => this.#encoder.sentAs(a) - this.#encoder.sentAs(b));
+  }
+
+  #defers(instance: number): boolean {
+    return this.#out.defers(this.#encoder.repairBytes(instance));
+  }
+
+  /** The round begins with one that has to wait; nothing is sorted while nothing does. */
+  #roundWaits(): boolean {
+    return this.#out.defers(Number.POSITIVE_INFINITY) && this.#defers(this.#inOrder()[0]!);
   }
 
   #lacks(epoch: number, connection: number, instance: number, seq: number): void {

@@ -5,8 +5,8 @@
  *        └─▶ local ─▶ rebuild's holds ─▶ broker ─▶ apps of this pod
  *
  * A frame is heard here as soon as its PUBLISH is taken, so a failover or a slow server does not part the workers of
- * a pod. Only where the server has the last word on a channel (the first frame there may be refused by an ACL) does it
- * wait for that word, and whatever conflicts with its domain waits behind it.
+ * a pod. Only where the PUBLISH itself waits for the server's word (the first frame on a channel may be refused by an ACL,
+ * a large one by a limit) does it wait as well, and whatever conflicts with its domain waits behind it.
  *
  * What comes back from the server has been heard. A record says by its head that it is ours; a raw frame is announced in
  * our inbox (announced.ts). Where the server refuses us an inbox, nothing is heard before it comes back.
@@ -49,13 +49,13 @@ export class LocalDelivery {
     if (this.#oneEmitter && frame.droppable) {
       frame.here = "heard";
     } else if (this.#hearing.hopeful) {
-      if (frame.channel.mode === "unknown" || this.#waiting.conflicts(frame.tag)) this.#wait(frame);
+      if (frame.settle !== undefined || this.#waiting.conflicts(frame.tag)) this.#wait(frame);
       else this.#hear(frame);
     }
   }
 
   /** A frame leaves in a batch. @returns for a raw one that will come back: the word for our inbox that precedes it */
-  leaving(frame: OutboundFrame, kind: "side" | "raw" | "silent"): Buffer {
+  leaving(frame: OutboundFrame, kind: "side" | "opening" | "raw" | "silent"): Buffer {
     if (kind !== "raw") {
       // It does not come back as anything that would be delivered.
       if (frame.here === "back") this.#wait(frame);

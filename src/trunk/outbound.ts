@@ -96,3 +96,38 @@ export interface OutboundFrame extends Gathered, FrameFacts {
   /** The PUBLISH is unanswered still. */
   settle: ((outcome: PublishOutcome) => void) | undefined;
 }
+
+/**
+ * A frame that has just been published.
+ * @param payload memory of its own, never written again
+ * @param done a final frame, or one that carries more than the growing field: never replaced
+ * @param droppable its own emitter would drop it
+ * @param at Clock milliseconds
+ */
+export function outboundFrame(
+  channel: OutboundChannel,
+  payload: Buffer,
+  facts: FrameFacts,
+  done: boolean,
+  droppable: boolean,
+  at: number,
+  serial: number,
+): OutboundFrame {
+  return {
+    channel,
+    payload,
+    stream: facts.stream,
+    cumulative: facts.cumulative,
+    tag: facts.tag,
+    done,
+    at,
+    serial,
+    encoded: undefined,
+    raw: false,
+    doubtful: false,
+    here: "back",
+    droppable,
+    replaced: false,
+    settle: undefined,
+  };
+}

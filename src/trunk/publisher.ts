@@ -11,7 +11,6 @@ import type { DomainTag } from "../plane/domain.js";
 import type { Encoder } from "../plane/encode.js";
 import { inboxOf } from "../plane/epoch.js";
 import type { BatchLimits } from "../plane/gather.js";
-import type { FrameFacts } from "../plane/sender.js";
 import type { Reply } from "../resp/reply-decoder.js";
 import { Announced } from "./announced.js";
 import { Assembler } from "./assemble.js";
@@ -20,11 +19,14 @@ import { Canary, type CanaryFailure } from "./canary.js";
 import { Control } from "./control.js";
 import { type FlushMetrics, flushMetrics } from "./flush-metrics.js";
 import type { Hearing } from "./hearing.js";
+import { LargeFrames } from "./large.js";
 import { Link, type LinkOptions } from "./link.js";
 import { LocalDelivery } from "./local.js";
 import { type OutboundChannel, OutboundChannels, type OutboundFrame } from "./outbound.js";
 import { OutboundQueue, type QueueLimits, settleFrame } from "./queue.js";
+import { RawLimit } from "./raw-limit.js";
 import { Refusal } from "./script.js";
+import type { TransferLimits, Transfers } from "./transfers.js";
 import { needsComparison, type SentMessage, Verdicts } from "./verdicts.js";
 import { FlushWindow } from "./window.js";
 
@@ -35,6 +37,7 @@ export interface PublisherOptions {
   oneEmitter: boolean;
   batch: BatchLimits;
   queue: QueueLimits;
+  large: TransferLimits;
   windowMs: number;
   askMs: number;
   canaryMs: number;
@@ -51,6 +54,8 @@ export class Publisher {
   readonly channels = new OutboundChannels();
   readonly control: Control;
   readonly canary: Canary;
+  readonly transfers: Transfers;
+  readonly #large: LargeFrames;
   readonly #options: PublisherOptions;
   readonly #local: LocalDelivery;
   readonly #hearing: Hearing;
@@ -91,7 +96,8 @@ export class Publisher {
     this.#unheardSince = this.#downSince;
     this.#window = new FlushWindow(options.windowMs);
     this.queue = new OutboundQueue(options.queue);
-    this.#verdicts = new Verdicts(this.#local, log, meter);
+    const rawLimit = new RawLimit(options.large.rawBytes, options.large.bytes, clock, log, meter);
+    this.#verdicts = new Verdicts(this.#local, rawLimit, log, meter);
     this.#metrics = flushMetrics(meter);
     this.control = new Control(options.epoch, options.askMs, encoder, hearing, clock, meter, {
       send: (inbox, message, heard) => {
@@ -105,8 +111,26 @@ export class Publisher {
         const raw = announced.heard(number);
         if (raw !== undefined) hearing.expectOwn(raw);
       },
+      credit: (transfer, index) => this.transfers.credit(transfer, index),
+      defers: (bytes) => this.transfers.defers(bytes),
     });
-    this.#assembler = new Assembler(options, this.queue, this.control, encoder, this.#local, hearing);
+    this.#large = new LargeFrames(
+      options.large,
+      {
+        epoch: options.epoch,
+        queue: this.queue,
+        verdicts: this.#verdicts,
+        hearing,
+        publish: (channel, message, answered) => this.#calls.command(["PUBLISH", channel, message], answered),
+        wake: () => this.#schedule(),
+      },
+      clock,
+      log,
+      meter,
+    );
+    this.transfers = this.#large.transfers;
+    const { control, queue, transfers } = this;
+    this.#assembler = new Assembler(options, queue, control, encoder, this.#local, hearing, transfers, rawLimit);
     this.#calls = new Calls(inboxOf(options.epoch), {
       write: (parts) => this.link.write(parts),
       answered: (sent, statuses) => this.#answered(sent, statuses),
@@ -140,50 +164,22 @@ export class Publisher {
     );
   }
 
-  /** True where a PUBLISH to this channel is answered only once the server has spoken. */
-  mustWait(channel: OutboundChannel): boolean {
-    return channel.mode === "unknown" || !this.queue.roomy;
+  /** True where a PUBLISH of that many bytes to this channel is answered only once the server has spoken. */
+  mustWait(channel: OutboundChannel, bytes: number): boolean {
+    return channel.mode === "unknown" || !this.queue.roomyFor(bytes) || bytes > this.#options.large.rawBytes;
   }
 
-  /** Why a PUBLISH cannot even be queued, or undefined. */
-  refusal(): string | undefined {
-    if (this.queue.full) return "keyframe: the publish queue is full (KEYFRAME_QUEUE_BYTES)";
+  /** Why a PUBLISH of that many bytes cannot even be queued, or undefined. */
+  refusal(bytes: number): string | undefined {
+    if (this.queue.fullFor(bytes)) return "keyframe: the publish queue is full (KEYFRAME_QUEUE_BYTES)";
     const away = this.link.state === "up" ? 0 : this.#clock.now() - this.#downSince;
     if (away > this.queue.limits.waitMs)
       return `keyframe: upstream unavailable for ${Math.round(away / 1000)} s (${this.link.trouble})`;
     return undefined;
   }
 
-  /**
-   * Queues one frame. `payload` must be memory of its own and is never written again. Call heardHere() next.
-   * @param droppable the emitter itself has no use for it
-   * @returns the frame; set its `settle` where the PUBLISH is to be answered by the outcome
-   */
-  publish(
-    channel: OutboundChannel,
-    payload: Buffer,
-    facts: FrameFacts,
-    done: boolean,
-    droppable: boolean,
-    at: number,
-  ): OutboundFrame {
-    const frame: OutboundFrame = {
-      channel,
-      payload,
-      stream: facts.stream,
-      cumulative: facts.cumulative,
-      tag: facts.tag,
-      done,
-      at,
-      serial: this.queue.nextSerial(),
-      encoded: undefined,
-      raw: false,
-      doubtful: false,
-      here: "back",
-      droppable,
-      replaced: false,
-      settle: undefined,
-    };
+  /** Queues one frame (see outboundFrame). Call heardHere() once its PUBLISH is answered, or its `settle` is set. */
+  publish(frame: OutboundFrame): void {
     // Only under pressure is a frame replaced by a newer one: else every frame that an app published arrives.
     const pressed = this.link.state !== "up" || !this.queue.roomy;
     const older = this.queue.add(frame, pressed);
@@ -192,9 +188,8 @@ export class Publisher {
       this.#local.ended(older);
       settleFrame(older, { kind: "sent", listeners: older.channel.listeners });
     }
-    this.#window.arrived(at);
+    this.#window.arrived(frame.at);
     this.#schedule();
-    return frame;
   }
 
   /** Apps of this pod may hear the frame: its PUBLISH has been answered, or will be by its outcome. */
@@ -209,8 +204,11 @@ export class Publisher {
       this.#schedule();
     }
     this.canary.tick();
+    this.transfers.tick();
     const now = this.#clock.now();
-    this.queue.expire(now, (frame) => {
+    // What waits for a large frame waits for its order, not for the upstream.
+    const since = this.transfers.busy ? now : this.transfers.endedAt;
+    this.queue.expire(now, since, (frame) => {
       this.#local.ended(frame);
       const seconds = Math.round((now - frame.at) / 1000);
       const error = `keyframe: not sent within ${seconds} s, upstream unavailable (${this.link.trouble})`;
@@ -232,7 +230,10 @@ export class Publisher {
   #down(reason: string): void {
     this.#downSince = this.#clock.now();
     const sent = this.#calls.lost();
-    if (sent !== undefined) this.queue.settle(this.#verdicts.unanswered(sent, reason));
+    const again = sent === undefined ? [] : this.#verdicts.unanswered(sent, reason);
+    const large = this.#large.lost();
+    if (large !== undefined) again.push(large);
+    this.queue.settle(again);
   }
 
   #schedule(): void {
@@ -283,7 +284,8 @@ export class Publisher {
       return;
     }
     this.queue.settle([]);
-    this.#schedule();
+    // What is left waits for a large frame, which says when it may go on.
+    if (!this.transfers.busy) this.#schedule();
   }
 
   #send(sent: SentMessage[], frames: number, now: number): void {
@@ -302,6 +304,7 @@ export class Publisher {
 
   #answered(sent: SentMessage[], statuses: readonly Reply[]): void {
     const again = this.#verdicts.settle(sent, statuses, this.#clock.now());
+    this.#large.answered(sent, statuses);
     this.queue.settle(again);
     const inbox = this.#inboxSent;
     if (inbox !== undefined && inbox === this.#hearing.inbox && statuses.includes(Refusal.Unreachable))
@@ -312,6 +315,7 @@ export class Publisher {
   #failed(sent: SentMessage[], error: string): void {
     const frames = sent.flatMap((one) => one.frames);
     if (/^(LOADING|MASTERDOWN|READONLY|BUSY|TRYAGAIN|CLUSTERDOWN)/.test(error)) {
+      this.transfers.refused();
       this.queue.settle(frames);
       this.link.reset(error);
       return;
@@ -322,6 +326,7 @@ export class Publisher {
       error,
     });
     this.#verdicts.scriptDenied(sent);
+    this.transfers.refused();
     this.queue.settle(frames);
     this.#schedule();
   }

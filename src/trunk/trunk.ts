@@ -9,6 +9,7 @@ import type { Dialer } from "../discovery/dialer.js";
 import { MessageType, typeOf } from "../frame/message.js";
 import { Encoder } from "../plane/encode.js";
 import type { BatchLimits } from "../plane/gather.js";
+import { Reassembler, type ReassemblyLimits } from "../plane/reassembly.js";
 import { Rebuilder } from "../plane/rebuild.js";
 import type { DeliveredKind, RebuildLimits, RebuildSink } from "../plane/rebuild-sink.js";
 import type { StreamLimits } from "../plane/streams.js";
@@ -16,6 +17,7 @@ import type { Hearing } from "./hearing.js";
 import { Publisher } from "./publisher.js";
 import type { QueueLimits } from "./queue.js";
 import { Subscriber, type Upstreamed } from "./subscriber.js";
+import type { TransferLimits } from "./transfers.js";
 
 export interface TrunkOptions {
   epoch: number;
@@ -28,6 +30,8 @@ export interface TrunkOptions {
   rebuild: RebuildLimits;
   batch: BatchLimits;
   queue: QueueLimits;
+  large: TransferLimits;
+  reassembly: ReassemblyLimits;
   windowMs: number;
   canaryMs: number;
   canaryTimeoutMs: number;
@@ -43,6 +47,7 @@ export class Trunk {
   readonly subscriber: Subscriber;
   readonly broker: Broker<Upstreamed>;
   readonly #rebuilder: Rebuilder;
+  readonly #reassembler: Reassembler;
   readonly #encoder: Encoder;
   readonly #clock: Clock;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -63,6 +68,7 @@ export class Trunk {
       clock,
       this.#sink(log, meter, evictions("receiver")),
     );
+    this.#reassembler = this.#reassembly(options, clock, meter);
     const link = (name: string) => ({
       name,
       ...options.identity,
@@ -83,7 +89,8 @@ export class Trunk {
         },
         side: (channel, message) => {
           received.inc(message.length);
-          this.#rebuilder.message(channel, message);
+          if (typeOf(message) === MessageType.Chunk) this.#reassembler.message(channel, message);
+          else this.#rebuilder.message(channel, message);
         },
         inbox: (message) => this.#inbox(message),
         resubscribed: () => this.publisher.control.hello(this.#rebuilder.hello()),
@@ -100,6 +107,7 @@ export class Trunk {
         oneEmitter: options.oneEmitter,
         batch: options.batch,
         queue: options.queue,
+        large: options.large,
         windowMs: options.windowMs,
         askMs: options.rebuild.askMs,
         canaryMs: options.canaryMs,
@@ -123,6 +131,7 @@ export class Trunk {
     this.#timers.push(
       setInterval(() => {
         this.#rebuilder.tick();
+        this.#reassembler.tick();
         this.publisher.tick();
       }, TICK_MS),
       setInterval(() => {
@@ -219,6 +228,31 @@ export class Trunk {
       repaired: () => repairs.inc(),
       evicted: (reason) => evicted[reason].inc(),
     };
+  }
+
+  #reassembly(options: TrunkOptions, clock: Clock, meter: Meter): Reassembler {
+    const lost = (reason: string) => meter.counter("keyframe_undelivered_frames_total", { reason });
+    const undelivered = {
+      chunk_lost: lost("chunk_lost"),
+      chunk_timeout: lost("chunk_timeout"),
+      chunks_full: lost("chunks_full"),
+    };
+    const malformed = meter.counter("keyframe_resyncs_total", { reason: "malformed" });
+    const full = meter.counter("keyframe_limit_hits_total", { limit: "largeBufferBytes" });
+    const reassembler = new Reassembler(options.epoch, options.reassembly, clock, {
+      credit: (...message) => this.publisher.control.credit(...message),
+      own: (transfer, index) => this.publisher.transfers.credit(transfer, index),
+      message: (channel, message) => this.#rebuilder.message(channel, message),
+      waitsFor: (epoch, instance) => this.#rebuilder.waitsFor(epoch, instance),
+      underway: (epoch, instance) => this.#rebuilder.underway(epoch, instance),
+      undelivered: (reason, frames) => {
+        undelivered[reason].inc(frames);
+        if (reason === "chunks_full") full.inc();
+      },
+      malformed: () => malformed.inc(),
+    });
+    meter.gauge("keyframe_large_bytes", () => reassembler.bytes, { side: "receiver" });
+    return reassembler;
   }
 
   #gauges(meter: Meter): void {

@@ -7,12 +7,14 @@ import { type Reply, ReplyError } from "../resp/reply-decoder.js";
 import type { LocalDelivery } from "./local.js";
 import type { OutboundChannel, OutboundFrame } from "./outbound.js";
 import { settleFrame } from "./queue.js";
+import type { RawLimit } from "./raw-limit.js";
 import { Refusal } from "./script.js";
 
 /** One message of the batch in flight. Without frames: a repair. */
 export interface SentMessage {
   readonly channel: OutboundChannel;
-  readonly kind: "side" | "raw" | "silent";
+  /** "opening": the frame follows on the side channel in chunks (transfers.ts). */
+  readonly kind: "side" | "opening" | "raw" | "silent";
   readonly frames: readonly OutboundFrame[];
   readonly payload: Buffer;
   /** For a raw frame that comes back to us: what is said in our inbox directly before it; else empty. */
@@ -54,8 +56,8 @@ const ALONE_MS = 60_000;
 /** After a reconnection other pods may still be on their way. */
 const GATHERING_MS = 5_000;
 
-export type LossReason = "superseded" | "queue_timeout" | "upstream_lost" | "denied";
-const LOSSES: readonly LossReason[] = ["superseded", "queue_timeout", "upstream_lost", "denied"];
+const LOSSES = ["superseded", "queue_timeout", "upstream_lost", "denied"] as const;
+export type LossReason = (typeof LOSSES)[number];
 const KINDS = ["keyframe", "delta", "raw", "silent"] as const;
 
 const REASONS: Readonly<Record<number, string>> = {
@@ -71,6 +73,7 @@ export class Verdicts {
   /** The server lets us run no script: nobody can be counted. */
   scriptless = false;
   readonly #local: LocalDelivery;
+  readonly #rawLimit: RawLimit;
   readonly #log: Log;
   readonly #losses = new Map<LossReason, Counter>();
   readonly #frames: Record<(typeof KINDS)[number], Counter>;
@@ -81,8 +84,9 @@ export class Verdicts {
   readonly #unreachable: Counter;
   readonly #wait: Histogram;
 
-  constructor(local: LocalDelivery, log: Log, meter: Meter) {
+  constructor(local: LocalDelivery, rawLimit: RawLimit, log: Log, meter: Meter) {
     this.#local = local;
+    this.#rawLimit = rawLimit;
     this.#log = log;
     for (const reason of LOSSES)
       this.#losses.set(reason, meter.counter("keyframe_undelivered_frames_total", { reason }));
@@ -126,7 +130,7 @@ export class Verdicts {
     for (const { kind, frames } of sent) {
       for (const frame of frames) {
         // Nothing of it has been published.
-        if (kind === "silent") again.push(frame);
+        if (kind === "silent" || kind === "opening") again.push(frame);
         else if (kind === "side") {
           // It may have been delivered: the same record under the same sequence is a repeat to whoever has it.
           frame.doubtful = true;
@@ -181,6 +185,7 @@ export class Verdicts {
     this.#wire.inc(payload.length);
     for (const frame of frames) {
       this.#frames.raw.inc();
+      this.#rawLimit.passed(frame);
       this.#sent(frame, channel.listeners, now);
     }
     this.#lookAround(message, now);

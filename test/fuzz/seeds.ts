@@ -4,8 +4,9 @@
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { deflateRawSync, gunzipSync } from "node:zlib";
 import { makeAnswer } from "../../bench/generate.js";
+import { ChunkForm, encodeChunk } from "../../src/frame/chunk.js";
 import { ControlKind, encodeControl } from "../../src/frame/control.js";
 import { encodeMessage } from "../../src/frame/record.js";
 import { packWhole } from "../../src/frame/whole.js";
@@ -90,6 +91,42 @@ function heldAndRebuilt(): Buffer {
   return Buffer.concat([...parts, lie(0, 2, 1, large)]);
 }
 
+/** The chunks of the specification, and those of a recorded kind of text. */
+function chunks(): Buffer[] {
+  const spec = readFileSync(inRoot("src", "frame", "spec.md"), "utf8");
+  const [block = ""] = /^```example chunks\n[^`]*/m.exec(spec) ?? [];
+  const shown = [...block.matchAll(/^(?:opening|plain \d+|deflated \d+): (.*)$/gm)];
+  const part = Buffer.alloc(400, "the answer grows by a word at a time ");
+  const deflated = { form: ChunkForm.Deflated, length: part.length, rest: deflateRawSync(part) };
+  return [
+    ...shown.map(([, hex]) => Buffer.from(hex!.replaceAll(" ", ""), "hex")),
+    encodeChunk(0xfedcba98, 70_000, 300, 2 ** 33, deflated),
+    encodeChunk(1, 62, 1, 1, { ...deflated, length: 399 }),
+  ];
+}
+
+/** Transfers of one sender and of two, whole and with a chunk lost, doubled or damaged, as side-chunks reads them. */
+function transfers(): Buffer[] {
+  const open = (who: number, shape: number) =>
+    Buffer.concat([Buffer.from([5 | (who << 5), shape, 90]), Buffer.alloc(90, "large "), Buffer.from([0, 0x11])]);
+  const chunk = (who: number, shape: number) => Buffer.from([6 | (who << 5), shape]);
+  const all = (who: number) => [open(who, 32), chunk(who, 40), chunk(who, 0x80 | 40), chunk(who, 63)];
+  const [one, two] = [all(0), all(1)];
+  const mixed = one.flatMap((message, i) => [message, two[i]!]);
+  const clock = Buffer.from([1, 60]);
+  return [
+    Buffer.concat(one),
+    Buffer.concat(mixed),
+    Buffer.concat([one[0]!, one[1]!, Buffer.from([2, 40]), one[3]!]),
+    Buffer.concat([one[0]!, one[1]!, Buffer.from([4]), one[2]!, one[3]!]),
+    Buffer.concat([one[0]!, Buffer.from([3, 40, 30, 1]), one[2]!, one[3]!]),
+    Buffer.concat([one[0]!, one[1]!, clock, ...one]),
+    Buffer.concat([open(0, 96), ...Array.from({ length: 13 }, () => chunk(0, 63))]),
+    Buffer.concat([open(0, 2), ...all(2)]),
+    ...chunks().map((bytes) => Buffer.concat([Buffer.from([0, bytes.length]), bytes])),
+  ];
+}
+
 const requests: (string | Buffer)[][] = [
   ["SUBSCRIBE", "socketio", "socketio#/#user:1"],
   ["HELLO", "3", "AUTH", "default", "secret", "SETNAME", "app"],
@@ -149,6 +186,7 @@ export function seeds(): Seeds {
         ]),
       ),
     ],
+    "frame-chunk": chunks(),
     "frame-hunks": bases.flatMap((base, i) => [hunkSeed(base, hunks[i]!), hunkSeed(base, nexts[i]!)]),
     "frame-whole": frames.slice(0, 12).flatMap(({ payload }) => {
       const { body, deflated } = packWhole(payload);
@@ -159,6 +197,7 @@ export function seeds(): Seeds {
     "python-pickle": ofDialect(0x80, samples("pickle.jsonl.gz")),
     "node-msgpack": ofDialect(0x93, node),
     "side-bytes": [heldAndRebuilt(), Buffer.concat(sideOps(short)), ...sideOps(short)],
+    "side-chunks": transfers(),
     "side-program": [
       Buffer.alloc(60, 10),
       Buffer.from([10, 10, 0, 10, 10, 9, 10, 10, 1, 40, 4, 10, 9, 6, 10, 10]),

@@ -14,7 +14,7 @@ function naive(message: Buffer): ControlMessage | undefined {
   const head = naiveHead(message);
   if (head === undefined || head.type !== 2) return undefined;
   const kind = message[head.next];
-  if (kind !== 1 && kind !== 2 && kind !== 3 && kind !== 4) return undefined;
+  if (kind === undefined || kind < 1 || kind > 5) return undefined;
   const pairs: Pair[] = [];
   for (let at = head.next + 1; at < message.length; ) {
     const instance = naiveVarint(message, at);

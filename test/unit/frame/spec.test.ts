@@ -11,6 +11,14 @@ import { test } from "node:test";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { ByteReader, putVarint, varintSize } from "../../../src/frame/bytes.js";
 import { crc32 } from "../../../src/frame/checksum.js";
+import {
+  ChunkForm,
+  decodeChunk,
+  encodeChunk,
+  type PackedChunk,
+  plainChunk,
+  unpackChunk,
+} from "../../../src/frame/chunk.js";
 import { type ControlKind, decodeControl, encodeControl } from "../../../src/frame/control.js";
 import { DICTIONARY } from "../../../src/frame/dictionary.js";
 import { headSize, putHead } from "../../../src/frame/message.js";
@@ -165,6 +173,38 @@ test("control messages", () => {
       connection: Number(of.connection),
       pairs,
     });
+  }
+});
+
+test("chunks", () => {
+  for (const block of examples("chunks")) {
+    const of = Object.fromEntries(block) as Record<string, string>;
+    const message = hex(of.message!);
+    const reader = new MessageReader();
+    reader.open(message);
+    assert.ok(reader.next());
+    const { bodyStart } = reader;
+    const [epoch, connection, transfer] = [number(of.epoch!), Number(of.connection), Number(of.transfer)];
+    const parts: Buffer[] = [];
+    let at = bodyStart;
+    for (const [name, shown] of block) {
+      const [kind, length] = name.split(" ");
+      if (!["opening", "plain", "deflated"].includes(kind!)) continue;
+      const part = message.subarray(at, at + Number(length ?? 0));
+      const packed: PackedChunk =
+        kind === "opening"
+          ? { form: ChunkForm.Opening, length: message.length - bodyStart, rest: message.subarray(0, bodyStart) }
+          : kind === "plain"
+            ? plainChunk(part)
+            : { form: ChunkForm.Deflated, length: part.length, rest: deflateRawSync(part, { level: 1 }) };
+      const bytes = encodeChunk(epoch, connection, transfer, parts.length, packed);
+      assert.equal(bytes.toString("hex"), hex(shown).toString("hex"), name);
+      const read = decodeChunk(bytes);
+      assert.deepEqual(read, { epoch, connection, transfer, index: parts.length, ...packed });
+      parts.push(unpackChunk(read));
+      at += part.length;
+    }
+    assert.deepEqual(Buffer.concat(parts), message);
   }
 });
 
