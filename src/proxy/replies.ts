@@ -143,6 +143,8 @@ export class Replies {
       const end = scanner.end;
       if (scanner.type === ERROR_TYPE) this.#look(chunk, scanner.start, end);
       if (this.#passes()) {
+        // Kept while it could have been a message to take out.
+        if (this.#kept.length > 0) for (const part of this.#kept.splice(0)) this.#out.write(part);
         to = end;
         this.#partial = false;
         continue;

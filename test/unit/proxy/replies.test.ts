@@ -70,3 +70,17 @@ test("quiet: nothing owed, nothing begun, nothing said that ends the connection"
   assert.equal(after("+OK\r\n$5\r\nhel"), false);
   assert.equal(after("-ERR Protocol error: unauthenticated multibulk length\r\n"), false);
 });
+
+test("while messages are filtered, a reply that comes in parts is whole, and so is what follows it", () => {
+  const wire = "$5\r\nhello\r\n+OK\r\n*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n";
+  for (let cut = 1; cut < wire.length; cut++) {
+    const parts = [Buffer.from(wire.slice(0, cut)), Buffer.from(wire.slice(cut))];
+    const { out } = read(parts, (replies) => {
+      replies.expect(1);
+      replies.expectNoted(() => {});
+      replies.subscribed = true;
+      replies.filtered = true;
+    });
+    assert.equal(out, wire, `cut at ${cut}`);
+  }
+});
