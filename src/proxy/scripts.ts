@@ -37,7 +37,7 @@ export class Scripts {
   readonly #table: ScriptTable;
   readonly #clock: Clock;
   readonly #log: Log;
-  #deniedUntil = 0;
+  #deniedUntil: number | undefined;
 
   constructor(limits: ScriptTableLimits, clock: Clock, log: Log, meter: Meter) {
     const hits = {
@@ -58,7 +58,8 @@ export class Scripts {
 
   /** @returns the SHA-1 that may be sent in place of this body, if any */
   shaOf(body: Buffer): Buffer | undefined {
-    return this.#clock.now() < this.#deniedUntil ? undefined : this.#table.look(body);
+    if (this.#deniedUntil !== undefined && this.#clock.now() < this.#deniedUntil) return undefined;
+    return this.#table.look(body);
   }
 
   sent(form: "sha" | "whole"): void {
@@ -68,7 +69,7 @@ export class Scripts {
   /** The server's user may not send EVALSHA. */
   denied(): void {
     this.#denied.inc();
-    if (this.#deniedUntil === 0) {
+    if (this.#deniedUntil === undefined) {
       const consequence = "scripts of apps are sent whole; asked again once a minute";
       this.#log.info("evalsha-denied", { consequence });
     }
@@ -122,8 +123,10 @@ export class ScriptCalls {
   /** The hash that may stand for the body of the EVAL at hand. */
   #sha(): Buffer | undefined {
     const decoder = this.#decoder;
-    // In a transaction the server would only queue it, and on a tied connection (SCRIPT DEBUG, tracking) it may mean more.
-    if (decoder.argc < 3 || this.#binding.bound || !this.#requests.alone) return undefined;
+    // In a transaction the server would only queue it, and on a tied connection (SCRIPT DEBUG, tracking) it may mean more;
+    // what is unanswered may be what ties it.
+    if (decoder.argc < 3 || this.#binding.bound || this.#requests.outstanding || !this.#requests.alone)
+      return undefined;
     // An inline request.
     if (decoder.raw()[0]![0] !== STAR) return undefined;
     return this.#scripts.shaOf(decoder.arg(1));
