@@ -289,6 +289,16 @@ function longScriptCases(): Case[] {
       send("a", "GET n"),
     ],
   });
+  cases.push({
+    name: "a known script under the debugger",
+    steps: [
+      ...[1, 2].map((n) => send("a", known(n))),
+      send("a", "SCRIPT DEBUG SYNC"),
+      send("a", known(3)),
+      send("a", "continue"),
+      send("b", "GET n"),
+    ],
+  });
   return cases;
 }
 
