@@ -94,6 +94,7 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
     identity,
     // Without frames every channel passes through, and the sidecar is a plain proxy.
     channels: new FrameChannels(config.frames === "off" ? [] : config.channels),
+    scripts: { count: config.frames === "off" ? 0 : config.scripts, bytes: config.scriptBytes },
     publisher: trunk.publisher,
     broker: trunk.broker,
     clock,

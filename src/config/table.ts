@@ -269,6 +269,17 @@ export const table = {
     doc: "Unsent bytes at which a connection is no longer read until its other side has caught up. For a subscriber that has this much unread, newer frames of a cumulative stream replace older ones.",
   }),
 
+  scripts: setting("scripts", "limits", {
+    kind: count(0, 100_000),
+    default: "256",
+    doc: "Most script bodies remembered: an EVAL whose body came before goes to the server as EVALSHA. 0 sends every EVAL as it is.",
+  }),
+  scriptBytes: setting("script-bytes", "limits", {
+    kind: size(KiB, GiB),
+    default: "1MiB",
+    doc: "Most bytes of remembered script bodies.",
+  }),
+
   requestTimeoutMs: setting("request-timeout", "time limits", {
     kind: duration(SECOND, HOUR),
     default: "1m",

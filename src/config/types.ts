@@ -61,6 +61,9 @@ export interface Config {
   readonly maxDepth: number;
   readonly maxArgs: number;
   readonly maxConnections: number;
+  /** Bodies of EVAL that are remembered; 0 sends all of them whole. */
+  readonly scripts: number;
+  readonly scriptBytes: number;
   readonly requestTimeoutMs: number;
   readonly queueBytes: number;
   readonly queueWaitMs: number;

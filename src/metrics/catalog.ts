@@ -153,6 +153,8 @@ export const catalog = {
       "holdBytes",
       "subscriberBufferBytes",
       "pauseBytes",
+      "scripts",
+      "scriptBytes",
       "dialTimeoutMs",
       "drainTimeoutMs",
       "halfCloseMs",
@@ -161,6 +163,15 @@ export const catalog = {
   keyframe_commands_total: counter("Commands of apps by the plane that served them.", {
     plane: ["pass", "publish", "broker"],
   }),
+  keyframe_script_calls_total: counter("EVALs of apps by what was sent for them: the script's SHA-1, or all of it.", {
+    form: ["sha", "whole"],
+  }),
+  keyframe_script_fallbacks_total: counter("EVALs sent by SHA-1 that had to be sent whole after all.", {
+    reason: ["unknown", "denied"],
+  }),
+  keyframe_script_saved_bytes_total: counter("Bytes that EVALs sent by SHA-1 were shorter."),
+  keyframe_scripts: gauge("Script bodies remembered."),
+  keyframe_script_bytes: gauge("Bytes of remembered script bodies."),
   keyframe_local_subscribers: gauge("Connections of apps that are subscribed to frame channels."),
   keyframe_latched_connections_total: counter("Connections that were set to pass everything through for good.", {
     reason: ["client_reply", "monitor", "multi_subscribe", "identity", "replication"],

@@ -4,6 +4,8 @@ import type { Clock, Counter, Log, Meter } from "../core/ports.js";
 import type { Dialer } from "../discovery/dialer.js";
 import type { FrameChannels } from "../socketio/channels.js";
 import type { Publisher } from "../trunk/publisher.js";
+import type { ScriptTableLimits } from "./script-table.js";
+import { Scripts } from "./scripts.js";
 import type { Session, SessionLimits } from "./session.js";
 import type { UpstreamIdentity } from "./upstream.js";
 
@@ -34,6 +36,8 @@ export interface SessionContextOptions {
   /** Who the trunk is; an app connection that says it is somebody else is passed through. */
   identity: UpstreamIdentity;
   channels: FrameChannels;
+  /** How many bodies of EVAL are remembered, to be sent as their hash. */
+  scripts: ScriptTableLimits;
   publisher: Publisher;
   broker: Broker<UpstreamState>;
   clock: Clock;
@@ -46,6 +50,7 @@ export class SessionContext {
   readonly dialer: Dialer;
   readonly identity: UpstreamIdentity;
   readonly channels: FrameChannels;
+  readonly scripts: Scripts;
   readonly publisher: Publisher;
   readonly broker: Broker<UpstreamState>;
   readonly clock: Clock;
@@ -65,6 +70,7 @@ export class SessionContext {
     this.dialer = options.dialer;
     this.identity = options.identity;
     this.channels = options.channels;
+    this.scripts = new Scripts(options.scripts, options.clock, options.log, options.meter);
     this.publisher = options.publisher;
     this.broker = options.broker;
     this.clock = options.clock;

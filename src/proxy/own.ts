@@ -13,6 +13,7 @@ import type { SessionContext } from "./context.js";
 import { Introduction, word } from "./introduction.js";
 import { Publishing, RESERVED } from "./publishing.js";
 import type { Requests } from "./requests.js";
+import { ScriptCalls } from "./scripts.js";
 import type { Session } from "./session.js";
 import { Subscriptions } from "./subscriptions.js";
 
@@ -26,6 +27,7 @@ export class OwnRequests {
   readonly #requests: Requests;
   readonly #decoder: RequestDecoder;
   readonly #publishing: Publishing;
+  readonly #scriptCalls: ScriptCalls;
   /** Replies are no longer counted. */
   #uncounted = false;
   /** The app has asked for shard channels, which nobody here counts. */
@@ -40,6 +42,7 @@ export class OwnRequests {
     this.#decoder = decoder;
     this.introduction = new Introduction(context, session, requests, decoder, this.binding);
     this.#publishing = new Publishing(context, session, requests, decoder);
+    this.#scriptCalls = new ScriptCalls(context.scripts, session, requests, decoder, this.binding);
     this.subscriptions = new Subscriptions(context.broker, context.channels, session.replies, session, {
       reply: (bytes) => session.reply(bytes),
       forward: (verb, names, acks) => this.#forwardSubscription(verb, names, acks),
@@ -266,6 +269,10 @@ export class OwnRequests {
       return false;
     }
     this.#flushed = false;
+    if (this.#decoder.command === Command.Eval) {
+      this.#scriptCalls.take();
+      return true;
+    }
     if (this.#decoder.command === Command.Exec) this.binding.end(this.#decoder.argc);
     this.#requests.pass(1);
     return true;

@@ -8,7 +8,7 @@ import { errorReply, integerReply } from "../resp/encoder.js";
 import type { RequestDecoder } from "../resp/request.js";
 import { isReserved } from "../socketio/channels.js";
 import { nameFrame, newFrameName } from "../socketio/dialect.js";
-import { outboundFrame, type PublishOutcome } from "../trunk/outbound.js";
+import { type OutboundFrame, outboundFrame, type PublishOutcome } from "../trunk/outbound.js";
 import type { SessionContext } from "./context.js";
 import type { Requests } from "./requests.js";
 import type { Session } from "./session.js";
@@ -75,17 +75,23 @@ export class Publishing {
       return true;
     }
     this.#requests.block();
-    frame.settle = (outcome) => this.#settled(outcome);
+    frame.settle = (outcome) => this.#settled(frame, outcome);
     publisher.heardHere(frame);
     return true;
   }
 
-  #settled(outcome: PublishOutcome): void {
+  #settled(frame: OutboundFrame, outcome: PublishOutcome): void {
     if (this.#session.closed) return;
-    if (outcome.kind === "sent") this.#session.reply(integerReply(outcome.listeners));
-    else if (outcome.kind === "failed") this.#session.reply(errorReply(`ERR ${outcome.error}`));
-    // Refused to the trunk: the app asks itself, and gets the server's own words.
-    else this.#requests.pass(1);
+    if (outcome.kind === "sent") {
+      this.#session.reply(integerReply(outcome.listeners));
+      // Before the connection's next request is read, which may be the next frame.
+      this.#context.publisher.published(frame);
+    } else if (outcome.kind === "failed") {
+      this.#session.reply(errorReply(`ERR ${outcome.error}`));
+    } else {
+      // Refused to the trunk: the app asks itself, and gets the server's own words.
+      this.#requests.pass(1);
+    }
     this.#requests.unblock();
   }
 

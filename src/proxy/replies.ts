@@ -18,10 +18,10 @@ const ERROR_TYPE = 0x2d;
 
 /** What the next values from the upstream answer. */
 interface Expected {
-  readonly kind: "replies" | "acks" | "noted" | "own" | "anything";
+  readonly kind: "replies" | "acks" | "noted" | "own" | "judged" | "anything";
   left: number;
-  /** noted and own: gets the whole value; own: which is not shown to the app. */
-  readonly take: ((value: Buffer) => void) | undefined;
+  /** noted and own: gets the whole value; own: which is not shown to the app; judged: an error only, hidden where true. */
+  readonly take: ((value: Buffer) => unknown) | undefined;
 }
 
 export interface ReplyOutput {
@@ -102,6 +102,11 @@ export class Replies {
     this.#expected.push({ kind: "own", left: 1, take });
   }
 
+  /** One reply that passes, unless it is an error that `hidden` keeps from the app. */
+  expectJudged(hidden: (error: Buffer) => boolean): void {
+    this.#expected.push({ kind: "judged", left: 1, take: hidden });
+  }
+
   /** From here on nothing is counted: whatever comes passes. */
   expectAnything(): void {
     this.#expected.push({ kind: "anything", left: Number.POSITIVE_INFINITY, take: undefined });
@@ -143,6 +148,8 @@ export class Replies {
       const end = scanner.end;
       if (scanner.type === ERROR_TYPE) this.#look(chunk, scanner.start, end);
       if (this.#passes()) {
+        // Kept while it could have been a message to take out.
+        if (this.#kept.length > 0) for (const part of this.#kept.splice(0)) this.#out.write(part);
         to = end;
         this.#partial = false;
         continue;
@@ -163,7 +170,10 @@ export class Replies {
     if (this.#isMessage()) return !this.filtered || this.#partial || this.#scanner.head !== ReplyHead.PMessage;
     const expected = this.#expected[0];
     if (expected === undefined) return true;
-    if (expected.kind !== "replies") return expected.kind === "anything" && !this.filtered;
+    if (expected.kind !== "replies") {
+      const passes = expected.kind === "judged" && (this.#scanner.type !== ERROR_TYPE || this.#partial);
+      if (!passes) return expected.kind === "anything" && !this.filtered;
+    }
     if (--expected.left === 0) this.#expected.shift();
     return true;
   }
@@ -192,6 +202,9 @@ export class Replies {
       case "noted":
         expected.take!(value);
         this.#out.write(value);
+        return;
+      case "judged":
+        if (expected.take!(value) !== true) this.#out.write(value);
         return;
       default:
         // One error answers all channels of the command.
@@ -232,15 +245,20 @@ export class Replies {
       return;
     }
     if (scanner.openType === ERROR_TYPE) this.#suspicion.begin(chunk, scanner.openStart, scanner.continued);
-    const kind = this.#expected[0]?.kind;
-    const keep = !this.#partial && (this.filtered || (kind !== undefined && kind !== "replies" && kind !== "anything"));
-    if (keep) {
+    if (!this.#partial && (this.filtered || this.#neededWhole())) {
       this.#emit(chunk, from, to);
       this.#kept.push(chunk.subarray(Math.max(to, scanner.openStart)));
       return;
     }
     this.#emit(chunk, from, chunk.length);
     this.#partial = true;
+  }
+
+  /** The value that has begun is one that must be looked at before any of it goes on. */
+  #neededWhole(): boolean {
+    const kind = this.#expected[0]?.kind;
+    if (kind === "judged") return this.#scanner.openType === ERROR_TYPE;
+    return kind !== undefined && kind !== "replies" && kind !== "anything";
   }
 
   #emit(chunk: Buffer, from: number, to: number): void {

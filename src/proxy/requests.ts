@@ -67,6 +67,12 @@ export class Requests {
     return this.#latched;
   }
 
+  /** The request at hand is whole in one chunk, and all that has been read and not dealt with. */
+  get alone(): boolean {
+    const { continued, start, end } = this.#decoder;
+    return !continued && start === 0 && end === this.#chunk.length && this.#inbox.length === 0;
+  }
+
   get midRequest(): boolean {
     return this.#decoder.pendingBytes > 0 && !this.waiting;
   }
@@ -174,6 +180,15 @@ export class Requests {
     expect(this.#session.replies);
     this.#context.passed.inc();
     this.pass(0);
+  }
+
+  /** Other bytes go in the place of the request at hand; `expect` says what they bring. */
+  passInstead(bytes: Buffer, expect: (replies: Replies) => void): void {
+    this.forwardRun();
+    if (!this.#session.upstream.dialled) this.#session.upstream.open(true);
+    expect(this.#session.replies);
+    this.#context.passed.inc();
+    this.#session.forward(bytes);
   }
 
   /** Sends the run on its way. */

@@ -197,6 +197,11 @@ export class Publisher {
     this.#local.queued(frame);
   }
 
+  /** The server has published the frame, and its PUBLISH has been answered: apps of this pod hear it now. */
+  published(frame: OutboundFrame): void {
+    this.#local.sent(frame);
+  }
+
   /** Call every 50 ms or so: overdue questions, canaries, frames that have waited too long. */
   tick(): void {
     if (this.link.state === "up") {

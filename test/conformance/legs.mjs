@@ -13,6 +13,8 @@ export const FILES = [
   "tests/test_asyncio/test_pubsub.py",
   "tests/test_pipeline.py",
   "tests/test_lock.py",
+  "tests/test_scripting.py",
+  "tests/test_asyncio/test_scripting.py",
 ];
 const MARKS = "not onlycluster and not redismod and not ssl";
 

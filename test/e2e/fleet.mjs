@@ -7,14 +7,15 @@ import { fleetSettings, startReplica } from "./openwebui.mjs";
 import { startPostgres } from "./postgres.mjs";
 import { startServer } from "./redis.mjs";
 import { startSidecar } from "./sidecar.mjs";
+import { startTap } from "./tap.mjs";
 
 /**
  * Starts everything in order; what was started is ended again when a later step fails.
  *
- * @param {object} options mode ("direct" or "sidecar"), python, postgresBin, binaries, logs, split, say
- * @returns {Promise<Fleet>} { server, sidecars, replicas: [{ replica, asker, witness }], model, stop() }
+ * @param {object} options mode ("direct" or "sidecar"), python, postgresBin, binaries, logs, split, byCommand, say
+ * @returns {Promise<Fleet>} { server, tap, sidecars, replicas: [{ replica, asker, witness }], model, stop() }
  */
-export async function startFleet({ mode, python, postgresBin, binaries, logs, split, say }) {
+export async function startFleet({ mode, python, postgresBin, binaries, logs, split, byCommand, say }) {
   const started = [];
   const stop = async () => {
     for (const end of started.splice(0).reverse()) await end();
@@ -27,6 +28,8 @@ export async function startFleet({ mode, python, postgresBin, binaries, logs, sp
   try {
     const postgres = await keep(startPostgres(postgresBin, logs));
     const server = await keep(startServer(binaries, logs, "server"));
+    const tap = byCommand ? await keep(startTap(server.port)) : undefined;
+    const serverUrl = tap?.url ?? server.url;
     // With --split, all that is not for WebSockets goes to a server of its own, beside the sidecar.
     const other = split ? await keep(startServer(binaries, logs, "other-server")) : undefined;
     const model = await keep(startModel(), (thing) => thing.close());
@@ -35,9 +38,9 @@ export async function startFleet({ mode, python, postgresBin, binaries, logs, sp
     const sidecars = [];
     const replicas = [];
     for (const letter of ["a", "b"]) {
-      let url = server.url;
+      let url = serverUrl;
       if (mode === "sidecar") {
-        const sidecar = await keep(startSidecar({ name: `sidecar-${letter}`, upstream: server.url, logs }));
+        const sidecar = await keep(startSidecar({ name: `sidecar-${letter}`, upstream: serverUrl, logs }));
         sidecars.push(sidecar);
         url = sidecar.url;
       }
@@ -58,7 +61,7 @@ export async function startFleet({ mode, python, postgresBin, binaries, logs, sp
       const witness = await keep(connectListener(replica, token, `${replica.name}/witness`), (thing) => thing.close());
       pairs.push({ replica, asker, witness });
     }
-    return { server, postgres, sidecars, replicas: pairs, model, stop };
+    return { server, tap, postgres, sidecars, replicas: pairs, model, stop };
   } catch (error) {
     await stop();
     throw error;

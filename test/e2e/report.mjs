@@ -45,12 +45,26 @@ export function table(name, direct, sidecar) {
     });
     lines.push(row(label, counts[0], counts[1], ""));
   }
+  lines.push(...byCommand(direct, sidecar));
   const story = sidecar ?? direct;
   for (const [index, { name: tab }] of story.sockets.entries()) {
     const counts = [direct, sidecar].map((s) => (s ? whole(s.sockets[index].events) : "-"));
     lines.push(row(`events on ${tab}`, counts[0], counts[1], ""));
   }
   return lines;
+}
+
+/** Bytes sent to the server by command, the most first; those below a hundredth of all are left out. */
+function byCommand(direct, sidecar) {
+  const sides = [direct, sidecar].map((story) => story?.redis.sentByCommand);
+  const most = (label) => Math.max(...sides.map((side) => side?.[label]?.bytes ?? 0));
+  const all = Math.max(...sides.map((side) => Object.values(side ?? {}).reduce((sum, { bytes }) => sum + bytes, 0)));
+  const labels = [...new Set(sides.flatMap((side) => Object.keys(side ?? {})))].filter(
+    (label) => most(label) > all / 100,
+  );
+  labels.sort((one, other) => most(other) - most(one));
+  const cell = (side, label) => (side ? whole(side[label]?.bytes ?? 0) : "-");
+  return labels.map((label) => row(`  sent as ${label}`, cell(sides[0], label), cell(sides[1], label), ""));
 }
 
 /** direct / sidecar for bytes out of the server: all, and to subscribers alone where the server counts it. */

@@ -2,7 +2,7 @@
 // keyframe sidecar beside each. See README.md here. Ends with code 1 when a text, an order or the goal is missed.
 //
 //   node test/e2e/run.mjs [--releases 0.9.5,newest] [--tokens 600] [--rate 50] [--skip-direct] [--skip-sidecar]
-//                         [--split] [--out FILE]
+//                         [--split] [--by-command] [--out FILE]
 
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -40,6 +40,7 @@ function options() {
       "skip-direct": { type: "boolean", default: false },
       "skip-sidecar": { type: "boolean", default: false },
       split: { type: "boolean", default: false },
+      "by-command": { type: "boolean", default: false },
       out: { type: "string" },
     },
   });
@@ -74,11 +75,20 @@ async function prepare({ releases, modes }) {
 }
 
 /** Runs all stories on a fresh fleet of one release. */
-async function runMode(version, mode, python, { binaries, postgresBin }, { tokens, rate, split, logs }) {
+async function runMode(version, mode, python, { binaries, postgresBin }, { tokens, rate, split, logs, ...more }) {
   const place = join(logs, version, mode);
   await mkdir(place, { recursive: true });
   say(`open-webui ${version}, ${mode}`);
-  const fleet = await startFleet({ mode, python, postgresBin, binaries, logs: place, split, say });
+  const fleet = await startFleet({
+    mode,
+    python,
+    postgresBin,
+    binaries,
+    logs: place,
+    split,
+    byCommand: more["by-command"],
+    say,
+  });
   try {
     const stories = [];
     for (const story of STORIES) {

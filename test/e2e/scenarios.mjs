@@ -8,6 +8,7 @@ import { promptFor } from "./model.mjs";
 import { cpuSeconds } from "./processes.mjs";
 import { difference } from "./redis.mjs";
 import { sidecarDifference, sidecarSnapshot } from "./sidecar.mjs";
+import { tapDifference } from "./tap.mjs";
 
 /** Story by name: the replica (0 or 1) that each of its chats is asked of. */
 export const STORIES = [
@@ -28,6 +29,7 @@ export async function tellStory(fleet, story, { tokens, rate }) {
   const offsets = new Map(tabs.map((tab) => [tab, tab.events.length]));
   const pids = fleet.replicas.map(({ replica }) => replica.pid);
   const redisBefore = await fleet.server.observer.snapshot();
+  const tapBefore = fleet.tap?.snapshot();
   const sidecarsBefore = await sidecarSnapshot(fleet.sidecars);
   const cpuBefore = pids.map(cpuSeconds);
   const began = performance.now();
@@ -38,6 +40,7 @@ export async function tellStory(fleet, story, { tokens, rate }) {
 
   const seconds = (performance.now() - began) / 1000;
   const redis = difference(redisBefore, await fleet.server.observer.snapshot());
+  if (fleet.tap) redis.sentByCommand = tapDifference(tapBefore, fleet.tap.snapshot());
   const sidecars = fleet.sidecars.length
     ? sidecarDifference(sidecarsBefore, await sidecarSnapshot(fleet.sidecars))
     : undefined;

@@ -1,15 +1,15 @@
 // One pod's app: a real Socket.IO server with @socket.io/redis-adapter over ioredis or node-redis, driven by a test
-// (see control.mjs). Usage: node server.mjs <redis url> <ioredis|node-redis> <2|3> [specific]
+// (see control.mjs). Usage: node server.mjs <redis url> <ioredis|node-redis> <2|3> <classic|specific|sharded>
 // Prints {"event": "ready", "port": N} when it accepts clients.
 
 import { createServer } from "node:http";
-import { createAdapter } from "@socket.io/redis-adapter";
+import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { Redis } from "ioredis";
 import { createClient } from "redis";
 import { Server } from "socket.io";
 import { fromWire, runStream, serve, tell, toWire } from "./control.mjs";
 
-const [url, library, protocolText, responses] = process.argv.slice(2);
+const [url, library, protocolText, kind] = process.argv.slice(2);
 const protocol = Number(protocolText);
 
 async function connect() {
@@ -30,7 +30,10 @@ const http = createServer();
 const io = new Server(http, {
   transports: ["websocket"],
   maxHttpBufferSize: 16 * 1024 * 1024,
-  adapter: createAdapter(publisher, subscriber, { publishOnSpecificResponseChannel: responses === "specific" }),
+  adapter:
+    kind === "sharded"
+      ? createShardedAdapter(publisher, subscriber)
+      : createAdapter(publisher, subscriber, { publishOnSpecificResponseChannel: kind === "specific" }),
 });
 
 /** What other servers have told this one by serverSideEmit. */
@@ -118,8 +121,10 @@ const operations = {
       check();
     });
   },
+  /** The sharded adapter knows its own rooms only. */
   async all_rooms(request) {
-    return [...(await io.of(request.namespace ?? "/").adapter.allRooms())].sort();
+    const { adapter } = io.of(request.namespace ?? "/");
+    return [...(kind === "sharded" ? adapter.rooms.keys() : await adapter.allRooms())].sort();
   },
   async server_count(request) {
     return io.of(request.namespace ?? "/").adapter.serverCount();

@@ -3,6 +3,7 @@
  * a server refuses, with its own words.
  */
 
+import { createHash } from "node:crypto";
 import { encodeRequest } from "../../support/resp-values.js";
 import { type Case, heardBy, quietly, raw, send, sequence, words } from "./differential.js";
 
@@ -219,8 +220,92 @@ export const scriptCases: Case[] = [
       send("a", encodeRequest(["EVAL", "return redis.call('INCR',KEYS[1])", 1, "n"]), "GET n"),
     ],
   },
+  ...longScriptCases(),
   {
     name: "a script that publishes",
     steps: [send("a", encodeRequest(["EVAL", "return redis.call('PUBLISH','socketio','x')", 0]), "PING")],
   },
 ];
+
+/** Scripts long enough to be sent as their hash once they are known, each sent four times; before the last, forgotten. */
+function longScriptCases(): Case[] {
+  const padding = `-- ${"long ".repeat(20)}\n`;
+  const scripts: [name: string, body: string, ...args: (string | number)[]][] = [
+    ["an integer", "return redis.call('INCR',KEYS[1])", 1, "n"],
+    ["nested values", "return {1,'a',{2,{3}},false,redis.status_reply('fine')}", 0],
+    ["a long value", "return string.rep('x',200000)", 0],
+    ["an error of its own", "return redis.error_reply('MY words')", 0],
+    [
+      "an error that the server says of unknown scripts",
+      "return redis.error_reply('NOSCRIPT '..redis.call('INCR','n'))",
+      0,
+    ],
+    [
+      "an error that the server says of denied commands",
+      "redis.call('INCR','n') return {err='NOPERM to ' .. ARGV[1]}",
+      0,
+      "'evalsha'",
+    ],
+    ["an error when running", "return nothing.here", 0],
+    ["an error raised", "redis.call('INCR','n') error('boom')", 0],
+    ["an unknown command", "return redis.call('NOSUCH')", 0],
+    ["a wrong arity", "return redis.pcall('GET')", 0],
+    ["a command that scripts may not run", "return redis.call('EVALSHA','x',0)", 0],
+    ["what does not compile", "return nonsense(", 0],
+    ["too many keys", "return redis.call('INCR',KEYS[1])", 5, "n"],
+    ["a negative number of keys", "return 1", -1],
+    ["keys that are not counted", "return 1", "x"],
+    ["binary arguments", "return {ARGV[1],redis.sha1hex(ARGV[1])}", 0, "\u0000\r\n$5\r\n"],
+    [
+      "RESP3 in the script",
+      "redis.setresp(3) redis.call('HSET',KEYS[1],'f','v') return redis.call('HGETALL',KEYS[1])",
+      1,
+      "h",
+    ],
+  ];
+  const cases = scripts.map(([name, body, ...args]) => fourTimes(name, padding + body, args));
+  cases.push(fourTimes("flags", `#!lua flags=no-writes\n${padding}return redis.call('SET','k','v')`, [0]));
+  cases.push(fourTimes("unknown flags", `#!lua flags=nosuch\n${padding}return 1`, [0]));
+  cases.push(
+    fourTimes("in RESP3, values of every type", `${padding}return {true,false,{double=1.5},'x'}`, [0], "HELLO 3"),
+  );
+  const script = `${padding}return redis.call('INCRBY',KEYS[1],ARGV[1])`;
+  const known = (n: number) => encodeRequest(["EVAL", script, 1, "n", n]);
+  cases.push({
+    name: "a known script in a transaction, in a pipeline, behind WATCH, and whether it exists",
+    steps: [
+      ...[1, 2, 3].map((n) => send("a", known(n))),
+      send("a", "MULTI", known(4), "GET n", "EXEC"),
+      ...["MULTI", known(5), "GET n", "EXEC"].map((one) => send("a", one)),
+      send("a", "GET n", known(6), "GET n", known(7)),
+      ...["WATCH n", known(8), "MULTI", "GET n", "EXEC"].map((one) => send("a", one)),
+      send("b", "SCRIPT FLUSH"),
+      ...["MULTI", known(9), "GET n", "EXEC"].map((one) => send("a", one)),
+      send("b", `SCRIPT EXISTS ${createHash("sha1").update(script).digest("hex")}`),
+      send("b", "SCRIPT FLUSH"),
+      send("a", known(10), "GET n"),
+      send("b", "SCRIPT FLUSH"),
+      send("a", known(11)),
+      send("a", "GET n"),
+    ],
+  });
+  cases.push({
+    name: "a known script under the debugger",
+    steps: [
+      ...[1, 2].map((n) => send("a", known(n))),
+      send("a", "SCRIPT DEBUG SYNC"),
+      send("a", known(3)),
+      send("a", "continue"),
+      send("b", "GET n"),
+    ],
+  });
+  return cases;
+}
+
+function fourTimes(name: string, body: string, args: readonly (string | number)[], first = "PING"): Case {
+  const call = send("a", encodeRequest(["EVAL", body, ...args]));
+  return {
+    name: `a long script, four times: ${name}`,
+    steps: [send("a", first), call, call, call, send("b", "SCRIPT FLUSH"), call],
+  };
+}

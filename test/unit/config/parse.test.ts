@@ -63,6 +63,8 @@ describe("the configuration", () => {
       nackWindowMs: 50,
       subscriberBufferBytes: 32 * MiB,
       pauseBytes: MiB,
+      scripts: 256,
+      scriptBytes: MiB,
       dialTimeoutMs: 5000,
       drainTimeoutMs: 10_000,
       canaryMs: 2000,

@@ -70,3 +70,48 @@ test("quiet: nothing owed, nothing begun, nothing said that ends the connection"
   assert.equal(after("+OK\r\n$5\r\nhel"), false);
   assert.equal(after("-ERR Protocol error: unauthenticated multibulk length\r\n"), false);
 });
+
+test("while messages are filtered, a reply that comes in parts is whole, and so is what follows it", () => {
+  const wire = "$5\r\nhello\r\n+OK\r\n*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n";
+  for (let cut = 1; cut < wire.length; cut++) {
+    const parts = [Buffer.from(wire.slice(0, cut)), Buffer.from(wire.slice(cut))];
+    const { out } = read(parts, (replies) => {
+      replies.expect(1);
+      replies.expectNoted(() => {});
+      replies.subscribed = true;
+      replies.filtered = true;
+    });
+    assert.equal(out, wire, `cut at ${cut}`);
+  }
+});
+
+/** An error and a large value, each judged, before a plain reply; `hidden` is what keeps the error from the app. */
+function judge(parts: readonly Buffer[], hidden: boolean) {
+  const errors: string[] = [];
+  const result = read(parts, (replies) => {
+    for (let i = 0; i < 2; i++) {
+      replies.expectJudged((error) => {
+        errors.push(error.toString());
+        return hidden;
+      });
+    }
+    replies.expect(1);
+  });
+  return { ...result, errors };
+}
+
+test("a judged reply: an error is seen whole and may be hidden, any other value passes as it comes", () => {
+  const error = "-NOSCRIPT No matching script.\r\n";
+  const rest = "*2\r\n$5\r\nhello\r\n:1\r\n+OK\r\n";
+  const wire = error + rest;
+  for (let cut = 1; cut < wire.length; cut++) {
+    for (const hidden of [true, false]) {
+      const { out, errors } = judge([Buffer.from(wire.slice(0, cut)), Buffer.from(wire.slice(cut))], hidden);
+      assert.equal(out, hidden ? rest : wire, `cut at ${cut}`);
+      assert.deepEqual(errors, [error]);
+    }
+  }
+  const begun = judge([Buffer.from(`${error}*2\r\n$5\r\nhel`)], true);
+  assert.equal(begun.out, "*2\r\n$5\r\nhel", "what has come of a value is not held back");
+  assert.equal(begun.replies.atBoundary, false);
+});
