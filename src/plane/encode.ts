@@ -42,6 +42,12 @@ const NEWEST_MS = 15_000;
 
 const NO_BYTES = Buffer.alloc(0);
 
+/** A frame that is sent again, for the side channel of its stream. */
+interface Repair {
+  readonly channel: ChannelStreams;
+  readonly record: WireRecord;
+}
+
 /** A base that receivers hold, for another frame's deflater to copy from. */
 interface Primer {
   readonly instance: number;
@@ -127,7 +133,7 @@ export class Encoder {
    * What to answer receivers that lack the base of the record (instance, seq): a repair for the stream's side channel, or
    * undefined where the instance is gone (see gone()).
    */
-  repair(instance: number, seq: number, now: number): { channel: ChannelStreams; record: WireRecord } | undefined {
+  repair(instance: number, seq: number, now: number): Repair | undefined {
     const stream = this.#byInstance.get(instance);
     if (stream === undefined) return undefined;
     stream.repairs.sent(now);
@@ -163,10 +169,13 @@ export class Encoder {
    * The newest frame of an instance, for receivers that were deaf and have rebuilt it up to `seq` only. Undefined where they
    * have missed nothing, or where it is no longer known.
    */
-  newest(instance: number, seq: number, now: number): { channel: ChannelStreams; record: WireRecord } | undefined {
+  newest(instance: number, seq: number, now: number): (Repair & { chain: boolean }) | undefined {
     const stream = this.#byInstance.get(instance);
     if (stream === undefined || stream.seq <= seq || now - stream.usedAt > NEWEST_MS) return undefined;
-    return { channel: stream.channel, record: this.#again(stream, stream.seq, stream.newest, true) };
+    // In a chain that is the base as well: whoever lacks it need not be answered again at once.
+    if (stream.chain) stream.repairs.sent(now);
+    const record = this.#again(stream, stream.seq, stream.newest, true);
+    return { channel: stream.channel, record, chain: stream.chain };
   }
 
   /** Which of all frames the newest of an instance was: what is sent again must keep that order. */
