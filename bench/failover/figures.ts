@@ -34,6 +34,9 @@ export interface RunFigures {
   lateEnds: [heard: number, of: number];
 }
 
+/** Frames that were due this long before the fault, or later, are looked at. */
+const BEFORE_S = 1;
+
 /** @param times of the fault, of the early ends and of the others, seconds of the epoch */
 export function figuresOf(
   pods: readonly PodResult[],
@@ -53,6 +56,11 @@ export function figuresOf(
     earlyEnds: [0, 0],
     lateEnds: [0, 0],
   };
+  // What was said before all were there was not lost.
+  pods = pods.map(({ chats, workers }) => ({
+    workers,
+    chats: chats.map((chat) => ({ ...chat, sent: chat.sent.filter(([, due]) => due >= times.fault - BEFORE_S) })),
+  }));
   const heard = pods.map(({ workers }) => workers.map((events) => new Set(events.map(([chat, n]) => `${chat} ${n}`))));
   for (const [pod, { chats }] of pods.entries()) {
     for (const [place, { worker, sent }] of chats.entries()) {

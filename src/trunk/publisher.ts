@@ -20,6 +20,7 @@ import { type FlushMetrics, flushMetrics } from "./flush-metrics.js";
 import { Link, type LinkOptions } from "./link.js";
 import { type OutboundChannel, OutboundChannels, type OutboundFrame } from "./outbound.js";
 import { OutboundQueue, type QueueLimits, settleFrame } from "./queue.js";
+import { Regather } from "./regather.js";
 import { Refusal } from "./script.js";
 import { needsComparison, type SentMessage, Verdicts } from "./verdicts.js";
 import { FlushWindow } from "./window.js";
@@ -72,6 +73,7 @@ export class Publisher {
   readonly #verdicts: Verdicts;
   readonly #metrics: FlushMetrics;
   readonly #calls: Calls;
+  readonly #regather: Regather;
   readonly #assembler: Assembler;
   #sentAt = 0;
   /** The inbox that the batch in flight named. */
@@ -120,6 +122,8 @@ export class Publisher {
       answered: (sent, statuses) => this.#answered(sent, statuses),
       failed: (sent, error) => this.#failed(sent, error),
     });
+    const command: Calls["command"] = (words, answered) => this.#calls.command(words, answered);
+    this.#regather = new Regather(command, () => this.#schedule());
     const inbox = () => {
       const name = this.link.state === "up" ? hearing.inbox : undefined;
       return name && { name, connection: hearing.connection };
@@ -133,7 +137,7 @@ export class Publisher {
         get hopeful() {
           return hearing.hopeful;
         },
-        command: (words, answered) => this.#calls.command(words, answered),
+        command,
         failed: (why) => this.#mistrust(why, dialer),
       },
       clock,
@@ -217,11 +221,15 @@ export class Publisher {
 
   #up(): void {
     this.#scriptDenied = false;
+    // The subscriber has been away as well, and comes back about now.
+    this.#unheardSince = this.#clock.now();
+    this.#regather.begin(this.queue, this.#unheardSince);
     this.#schedule();
   }
 
   #down(reason: string): void {
     this.#downSince = this.#clock.now();
+    this.#regather.end();
     const sent = this.#calls.lost();
     if (sent !== undefined) this.queue.settle(this.#verdicts.unanswered(sent, reason));
   }
@@ -231,7 +239,7 @@ export class Publisher {
     const now = this.#clock.now();
     const repairAt = this.control.nextDue() ?? Number.POSITIVE_INFINITY;
     if (this.queue.length === 0 && repairAt === Number.POSITIVE_INFINITY) return;
-    if (!this.#heard(now)) return;
+    if (!this.#heard(now) || !this.#regather.over(now)) return;
     const { frames, bytes } = this.#options.batch;
     let at = repairAt;
     if (this.queue.length >= frames || this.queue.bytes >= bytes) at = now;
