@@ -138,7 +138,7 @@ export class Publisher {
           return hearing.hopeful;
         },
         command,
-        failed: (why) => this.#mistrust(why, dialer),
+        failed: (why) => this.#mistrust(why),
       },
       clock,
       log,
@@ -341,8 +341,7 @@ export class Publisher {
   }
 
   /** The two connections do not hear each other, or are not at the master: both are made anew, at the address of now. */
-  #mistrust(why: CanaryFailure, dialer: Dialer): void {
-    dialer.suspect(`canary ${why}`);
+  #mistrust(why: CanaryFailure): void {
     this.#hearing.reset(`canary ${why}`);
     this.link.reset(`canary ${why}`);
   }
