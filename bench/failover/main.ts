@@ -33,6 +33,7 @@ const WAYS = ["direct", "sidecar"] as const;
 type Way = (typeof WAYS)[number];
 type Fault = "crash" | "planned" | "frozen" | "unseen";
 
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const say = (text: string) => process.stdout.write(`${text}\n`);
 /** What Open WebUI passes where the operator gives no options. */
 const OPTIONS = { socket_timeout: null };
@@ -134,6 +135,8 @@ async function run(group: Sentinels, fault: Fault, way: Way): Promise<Run> {
     }
     const [told] = await within("all workers hear each other", Promise.all(pods.map(({ warm }) => warm)), 60_000);
     versions = told!;
+    // Frames of the last second before the fault are looked at too; all were there by then.
+    await sleep(1_500);
     const at = Date.now() / 1000;
     const times = { fault: at, early: at + EARLY_S, end: at + END_S };
     for (const pod of pods) pod.tell({ fault: at, early: EARLY_S, end: END_S });
@@ -170,63 +173,35 @@ const on = `${group.servers[0]!.kind} ${group.servers[0]!.version}, Node ${proce
 const faults = flags.faults.split(",") as Fault[];
 const all = new Map<string, Run[]>();
 say(`${on}; load average ${loadavg()[0]!.toFixed(1)}`);
-for (let i = 0; i < Number(flags.runs); i++) {
-  for (const fault of faults) {
-    for (const way of i % 2 === 0 ? WAYS : WAYS.toReversed()) {
-      const one = await run(group, fault, way);
-      const key = `${fault} ${way}`;
-      all.set(key, [...(all.get(key) ?? []), one]);
-      const deaf = one.deaf.map((seconds) => seconds.toFixed(1)).join(" ");
-      say(
-        `${key.padEnd(16)} lost ${one.lostWords} + ${one.lostWholes} of ${one.expected}, errors ${one.errors}, slow ${one.slow}, deaf ${deaf}, ` +
-          `ends ${one.earlyEnds.join("/")} ${one.lateEnds.join("/")}, twice ${one.twice}, disorder ${one.disorder}, ` +
-          `switched after ${one.switchedAfter?.toFixed(1)} s ${JSON.stringify(one.counted)}`,
-      );
-    }
-  }
-}
-await eventually("the sentinels rest", async () => (await group.agreed()) > 0);
-await group.stop();
-
-const rows = [...all].map(([key, runs]) => {
-  const [fault, way] = key.split(" ");
-  const of = (figure: (run: Run) => number) => spread(runs.map(figure));
-  const ends = (which: "earlyEnds" | "lateEnds") =>
-    [0, 1].map((i) => runs.reduce((sum, run) => sum + run[which][i]!, 0));
-  return {
-    fault,
-    way,
-    runs: runs.length,
-    published: of(({ published }) => published),
-    expectedDeliveries: of(({ expected }) => expected),
-    lostWords: of(({ lostWords }) => lostWords),
-    lostWholes: of(({ lostWholes }) => lostWholes),
-    errors: of(({ errors }) => errors),
-    slowPublishes: of(({ slow }) => slow),
-    deafSeconds: spread(runs.flatMap(({ deaf }) => deaf)),
-    deafForGood: runs.reduce((sum, run) => sum + run.deafForGood, 0),
-    workers: runs.reduce((sum, run) => sum + run.deaf.length, 0),
-    earlyEndsHeard: ends("earlyEnds"),
-    lateEndsHeard: ends("lateEnds"),
-    twice: runs.reduce((sum, run) => sum + run.twice, 0),
-    disorder: runs.reduce((sum, run) => sum + run.disorder, 0),
-    sentinelsAgreedAfterSeconds: of(({ switchedAfter }) => switchedAfter ?? 0),
-  };
-});
-const n = ({ median, least, most }: { median: number; least: number; most: number }, digits = 0) =>
-  `${median.toFixed(digits)} (${least.toFixed(digits)} to ${most.toFixed(digits)})`;
-say(
-  "\n| fault | way | words lost | wholes lost | PUBLISH errors | slower than 1 s | seconds deaf | deaf for good | ends in the outage | later ends |",
-);
-say("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
-for (const row of rows) {
-  const [early, late] = [row.earlyEndsHeard.join(" of "), row.lateEndsHeard.join(" of ")];
-  say(
-    `| ${row.fault} | ${row.way} | ${n(row.lostWords)} | ${n(row.lostWholes)} | ${n(row.errors)} | ${n(row.slowPublishes)} | ` +
-      `${n(row.deafSeconds, 1)} | ${row.deafForGood} of ${row.workers} | ${early} | ${late} |`,
-  );
-}
-if (flags.out !== undefined) {
+const rowsOf = () =>
+  [...all].map(([key, runs]) => {
+    const [fault, way] = key.split(" ");
+    const of = (figure: (run: Run) => number) => spread(runs.map(figure));
+    const ends = (which: "earlyEnds" | "lateEnds") =>
+      [0, 1].map((i) => runs.reduce((sum, run) => sum + run[which][i]!, 0));
+    return {
+      fault,
+      way,
+      runs: runs.length,
+      published: of(({ published }) => published),
+      expectedDeliveries: of(({ expected }) => expected),
+      lostWords: of(({ lostWords }) => lostWords),
+      lostWholes: of(({ lostWholes }) => lostWholes),
+      errors: of(({ errors }) => errors),
+      slowPublishes: of(({ slow }) => slow),
+      deafSeconds: spread(runs.flatMap(({ deaf }) => deaf)),
+      deafForGood: runs.reduce((sum, run) => sum + run.deafForGood, 0),
+      workers: runs.reduce((sum, run) => sum + run.deaf.length, 0),
+      earlyEndsHeard: ends("earlyEnds"),
+      lateEndsHeard: ends("lateEnds"),
+      twice: runs.reduce((sum, run) => sum + run.twice, 0),
+      disorder: runs.reduce((sum, run) => sum + run.disorder, 0),
+      sentinelsAgreedAfterSeconds: of(({ switchedAfter }) => switchedAfter ?? 0),
+    };
+  });
+/** Written after each round: a bench that is ended early has made what it has made. */
+function write(): void {
+  if (flags.out === undefined) return;
   const round = (_key: string, value: unknown) => (typeof value === "number" ? Math.round(value * 100) / 100 : value);
   const result = {
     command: `npm run bench:failover -- --runs ${flags.runs} --faults ${flags.faults} --out ${flags.out}`,
@@ -242,9 +217,41 @@ if (flags.out !== undefined) {
       endAfterSeconds: END_S,
       downAfterMs: 1_000,
     },
-    rows,
+    rows: rowsOf(),
     runs: Object.fromEntries(all),
   };
   writeFileSync(flags.out, `${JSON.stringify(result, round, 1)}\n`);
+}
+for (let i = 0; i < Number(flags.runs); i++) {
+  for (const fault of faults) {
+    for (const way of i % 2 === 0 ? WAYS : WAYS.toReversed()) {
+      const one = await run(group, fault, way);
+      const key = `${fault} ${way}`;
+      all.set(key, [...(all.get(key) ?? []), one]);
+      const deaf = one.deaf.map((seconds) => seconds.toFixed(1)).join(" ");
+      say(
+        `${key.padEnd(16)} lost ${one.lostWords} + ${one.lostWholes} of ${one.expected}, errors ${one.errors}, slow ${one.slow}, deaf ${deaf}, ` +
+          `ends ${one.earlyEnds.join("/")} ${one.lateEnds.join("/")}, twice ${one.twice}, disorder ${one.disorder}, ` +
+          `switched after ${one.switchedAfter?.toFixed(1)} s ${JSON.stringify(one.counted)}`,
+      );
+    }
+  }
+  write();
+}
+await eventually("the sentinels rest", async () => (await group.agreed()) > 0);
+await group.stop();
+
+const n = ({ median, least, most }: { median: number; least: number; most: number }, digits = 0) =>
+  `${median.toFixed(digits)} (${least.toFixed(digits)} to ${most.toFixed(digits)})`;
+say(
+  "\n| fault | way | words lost | wholes lost | PUBLISH errors | slower than 1 s | seconds deaf | deaf for good | ends in the outage | later ends |",
+);
+say("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+for (const row of rowsOf()) {
+  const [early, late] = [row.earlyEndsHeard.join(" of "), row.lateEndsHeard.join(" of ")];
+  say(
+    `| ${row.fault} | ${row.way} | ${n(row.lostWords)} | ${n(row.lostWholes)} | ${n(row.errors)} | ${n(row.slowPublishes)} | ` +
+      `${n(row.deafSeconds, 1)} | ${row.deafForGood} of ${row.workers} | ${early} | ${late} |`,
+  );
 }
 process.exit(0);
