@@ -34,7 +34,7 @@ export interface LinkOwner {
 export type LinkState = "connecting" | "up" | "down" | "denied";
 
 const BACKOFF_MIN_MS = 50;
-const BACKOFF_MAX_MS = 2_000;
+const BACKOFF_MAX_MS = 1_000;
 
 export class Link {
   state: LinkState = "connecting";

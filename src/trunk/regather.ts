@@ -6,8 +6,8 @@
 import type { Reply } from "../resp/reply-decoder.js";
 import type { OutboundQueue } from "./queue.js";
 
-/** Longest wait: a subscriber may be gone for good. Milliseconds. */
-const MOST_MS = 1_000;
+/** Longest wait: a subscriber may be gone for good. Longer than a link pauses between two dials. Milliseconds. */
+const MOST_MS = 1_500;
 /** The server is asked this often at most, milliseconds. */
 const ASK_MS = 10;
 /** No more channels than this are looked at: those of the oldest frames. */
