@@ -27,8 +27,8 @@ export interface RunFigures {
   disorder: number;
   /** Longest time without a frame of the other pods, from the fault on, of each worker: seconds. */
   deaf: number[];
-  /** Workers that heard nothing more. */
-  deafForGood: number;
+  /** Workers that had heard nothing of the other pods for 3 s at the end. */
+  silentAtEnd: number;
   /** Last frames of chats that ended in the outage: heard, of how many deliveries; and of those that ended long after. */
   earlyEnds: [heard: number, of: number];
   lateEnds: [heard: number, of: number];
@@ -52,7 +52,7 @@ export function figuresOf(
     twice: 0,
     disorder: 0,
     deaf: [],
-    deafForGood: 0,
+    silentAtEnd: 0,
     earlyEnds: [0, 0],
     lateEnds: [0, 0],
   };
@@ -81,10 +81,11 @@ export function figuresOf(
     const foreign = new Set(pods.flatMap(({ chats }, pod) => (pod === at ? [] : chats.map(({ name }) => name))));
     for (const events of workers) {
       repeats(figures, events);
+      if (foreign.size === 0) continue;
       const others = events.filter(([chat]) => foreign.has(chat)).map(([, , time]) => time);
-      const { longest, forGood } = silence(others, times.fault, times.end);
+      const { longest, atEnd } = silence(others, times.fault, times.end);
       figures.deaf.push(longest);
-      if (forGood) figures.deafForGood++;
+      if (atEnd) figures.silentAtEnd++;
     }
   }
   return figures;
@@ -125,7 +126,7 @@ function repeats(figures: RunFigures, events: PodResult["workers"][number]): voi
 }
 
 /** The longest time between two events, or between an event and the end, that reaches beyond `from`. */
-function silence(times: readonly number[], from: number, end: number): { longest: number; forGood: boolean } {
+function silence(times: readonly number[], from: number, end: number): { longest: number; atEnd: boolean } {
   const before = times.filter((time) => time <= from).at(-1) ?? from;
   const after = times.filter((time) => time > from && time <= end);
   let longest = 0;
@@ -135,7 +136,7 @@ function silence(times: readonly number[], from: number, end: number): { longest
     longest = Math.max(longest, time - last);
     last = time;
   }
-  return { longest, forGood: end - (after.at(-1) ?? from) > 3 };
+  return { longest, atEnd: end - (after.at(-1) ?? from) > 3 };
 }
 
 export function median(values: readonly number[]): number {

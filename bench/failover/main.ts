@@ -190,7 +190,7 @@ const rowsOf = () =>
       errors: of(({ errors }) => errors),
       slowPublishes: of(({ slow }) => slow),
       deafSeconds: spread(runs.flatMap(({ deaf }) => deaf)),
-      deafForGood: runs.reduce((sum, run) => sum + run.deafForGood, 0),
+      silentAtEnd: runs.reduce((sum, run) => sum + run.silentAtEnd, 0),
       workers: runs.reduce((sum, run) => sum + run.deaf.length, 0),
       earlyEndsHeard: ends("earlyEnds"),
       lateEndsHeard: ends("lateEnds"),
@@ -244,14 +244,14 @@ await group.stop();
 const n = ({ median, least, most }: { median: number; least: number; most: number }, digits = 0) =>
   `${median.toFixed(digits)} (${least.toFixed(digits)} to ${most.toFixed(digits)})`;
 say(
-  "\n| fault | way | words lost | wholes lost | PUBLISH errors | slower than 1 s | seconds deaf | deaf for good | ends in the outage | later ends |",
+  "\n| fault | way | words lost | wholes lost | PUBLISH errors | slower than 1 s | seconds deaf | silent at the end | ends in the outage | later ends |",
 );
 say("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
 for (const row of rowsOf()) {
   const [early, late] = [row.earlyEndsHeard.join(" of "), row.lateEndsHeard.join(" of ")];
   say(
     `| ${row.fault} | ${row.way} | ${n(row.lostWords)} | ${n(row.lostWholes)} | ${n(row.errors)} | ${n(row.slowPublishes)} | ` +
-      `${n(row.deafSeconds, 1)} | ${row.deafForGood} of ${row.workers} | ${early} | ${late} |`,
+      `${n(row.deafSeconds, 1)} | ${row.silentAtEnd} of ${row.workers} | ${early} | ${late} |`,
   );
 }
 process.exit(0);
