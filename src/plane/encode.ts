@@ -184,10 +184,13 @@ export class Encoder {
    * The newest frame of an instance, for receivers that were deaf and have rebuilt it up to `seq` only. Undefined where they
    * have missed nothing, or where it is no longer known.
    */
-  newest(instance: number, seq: number, now: number): SentAgain | undefined {
+  newest(instance: number, seq: number, now: number): (SentAgain & { chain: boolean }) | undefined {
     const stream = this.#byInstance.get(instance);
     if (stream === undefined || stream.seq <= seq || now - stream.usedAt > NEWEST_MS) return undefined;
-    return { channel: stream.channel, tag: stream.tag, record: this.#again(stream, stream.seq, stream.newest, true) };
+    // In a chain that is the base as well: whoever lacks it need not be answered again at once.
+    if (stream.chain) stream.repairs.sent(now);
+    const { channel, tag, chain } = stream;
+    return { channel, tag, chain, record: this.#again(stream, stream.seq, stream.newest, true) };
   }
 
   /** Which of all frames the newest of an instance was: what is sent again must keep that order. */

@@ -63,6 +63,8 @@ export class ReceiverStream implements StreamEntry {
   readonly bases: Base[] = [];
   /** Highest sequence rebuilt. Anything not above it is a repeat, and so is what is held already. */
   seq = 0;
+  /** Highest sequence that has come, rebuilt or not: what lies between it and the next one has been missed. */
+  arrived = 0;
   /** Frames of this stream in the hold. */
   held = 0;
   /**

@@ -153,13 +153,25 @@ export class Control {
     const repairs: Repair[] = [];
     let size = 0;
     const fits = () => repairs.length === 0 || (repairs.length < frames && size < bytes);
-    const take = (repair: ReturnType<Encoder["newest"]>, newest: boolean) => {
+    const take = (repair: ReturnType<Encoder["repair"]>, newest: boolean) => {
       if (repair === undefined) return;
       const { channel, record, tag } = repair;
       repairs.push({ channel: channel as OutboundChannel, record, tag: newest ? tag : undefined });
       size += recordSize(repair.record);
       this.#answered.inc();
     };
+    if (this.#roundAt <= now) {
+      for (const instance of this.#inOrder()) {
+        if (!fits() || this.#defers(instance)) break;
+        const seq = this.#deaf.get(instance)!;
+        this.#deaf.delete(instance);
+        if (this.#out.queued(instance)) continue;
+        const newest = this.#encoder.newest(instance, seq, now);
+        take(newest, true);
+        // The newest frame of a chain is also the base that anybody lacks.
+        if (newest?.chain) this.#questions.delete(instance);
+      }
+    }
     for (const [instance, { dueAt, lowest, highest }] of this.#questions) {
       if (!fits()) break;
       if (dueAt > now || this.#defers(instance)) continue;
@@ -168,14 +180,6 @@ export class Control {
       if (!this.#encoder.needsAnother(instance, lowest, highest)) continue;
       if (fits()) take(this.#encoder.repair(instance, highest, now), false);
       else this.#questions.set(instance, { dueAt, lowest: highest, highest });
-    }
-    if (this.#roundAt <= now) {
-      for (const instance of this.#inOrder()) {
-        if (!fits() || this.#defers(instance)) break;
-        const seq = this.#deaf.get(instance)!;
-        this.#deaf.delete(instance);
-        if (!this.#out.queued(instance)) take(this.#encoder.newest(instance, seq, now), true);
-      }
     }
     return repairs;
   }
@@ -203,7 +207,10 @@ export class Control {
     }
     const question = this.#questions.get(instance);
     if (question === undefined) {
-      const dueAt = this.#encoder.repairDue(instance, this.#clock.now());
+      const now = this.#clock.now();
+      const due = this.#encoder.repairDue(instance, now);
+      // Who asks has often said hello just before: where its answer is near, one repair serves both.
+      const dueAt = this.#deaf.has(instance) ? Math.max(due, Math.min(this.#roundAt, now + HELLO_GATHER_MS)) : due;
       this.#questions.set(instance, { dueAt, lowest: seq, highest: seq });
       return;
     }

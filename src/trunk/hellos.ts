@@ -18,7 +18,8 @@ interface Waiting extends Hello {
 }
 
 const RETRY_MS = 200;
-const GIVE_UP_MS = 10_000;
+/** As long as senders keep newest frames for it. A pod can stay with an old master for 11 s, and only then can it answer. */
+const GIVE_UP_MS = 15_000;
 /** Most pairs in one message: about 6 KiB. */
 const PAIRS = 1_000;
 

@@ -34,7 +34,7 @@ export interface LinkOwner {
 export type LinkState = "connecting" | "up" | "down" | "denied";
 
 const BACKOFF_MIN_MS = 50;
-const BACKOFF_MAX_MS = 2_000;
+const BACKOFF_MAX_MS = 1_000;
 
 export class Link {
   state: LinkState = "connecting";
@@ -83,8 +83,9 @@ export class Link {
     socket.uncork();
   }
 
-  /** Gives the connection up, as when its owner has reason to mistrust it, and dials anew. */
+  /** Gives the connection up, as its owner has reason to mistrust the server or the way to it, and dials anew. */
   reset(reason: string): void {
+    this.#dialer.suspect(reason);
     this.#lost(reason);
   }
 
@@ -146,6 +147,7 @@ export class Link {
     const step = this.#expected.shift();
     if (reply instanceof ReplyError && step !== "CLIENT SETNAME") {
       const loading = /^(LOADING|MASTERDOWN|BUSY)/.test(reply.message);
+      if (loading) this.#dialer.suspect(reply.message);
       this.#failed(loading ? "down" : "denied", `${step} was refused: ${reply.message}`);
       return;
     }

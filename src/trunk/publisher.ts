@@ -15,7 +15,7 @@ import type { Reply } from "../resp/reply-decoder.js";
 import { Announced } from "./announced.js";
 import { Assembler } from "./assemble.js";
 import { Calls } from "./calls.js";
-import { Canary, type CanaryFailure } from "./canary.js";
+import { Canary } from "./canary.js";
 import { Control } from "./control.js";
 import { type FlushMetrics, flushMetrics } from "./flush-metrics.js";
 import type { Hearing } from "./hearing.js";
@@ -25,6 +25,7 @@ import { LocalDelivery } from "./local.js";
 import { type OutboundChannel, OutboundChannels, type OutboundFrame } from "./outbound.js";
 import { OutboundQueue, type QueueLimits, settleFrame } from "./queue.js";
 import { RawLimit } from "./raw-limit.js";
+import { Regather } from "./regather.js";
 import { Refusal } from "./script.js";
 import type { TransferLimits, Transfers } from "./transfers.js";
 import { needsComparison, type SentMessage, Verdicts } from "./verdicts.js";
@@ -65,6 +66,7 @@ export class Publisher {
   readonly #verdicts: Verdicts;
   readonly #metrics: FlushMetrics;
   readonly #calls: Calls;
+  readonly #regather: Regather;
   readonly #assembler: Assembler;
   #sentAt = 0;
   /** The inbox that the batch in flight named. */
@@ -136,6 +138,8 @@ export class Publisher {
       answered: (sent, statuses) => this.#answered(sent, statuses),
       failed: (sent, error) => this.#failed(sent, error),
     });
+    const command: Calls["command"] = (words, answered) => this.#calls.command(words, answered);
+    this.#regather = new Regather(command, () => this.#schedule());
     const inbox = () => {
       const name = this.link.state === "up" ? hearing.inbox : undefined;
       return name && { name, connection: hearing.connection };
@@ -149,8 +153,12 @@ export class Publisher {
         get hopeful() {
           return hearing.hopeful;
         },
-        command: (words, answered) => this.#calls.command(words, answered),
-        failed: (why) => this.#mistrust(why, dialer),
+        command,
+        // The two connections do not hear each other, or are not at the master: both are made anew.
+        failed: (why) => {
+          hearing.reset(`canary ${why}`);
+          this.link.reset(`canary ${why}`);
+        },
       },
       clock,
       log,
@@ -229,11 +237,15 @@ export class Publisher {
   #up(): void {
     this.#verdicts.scriptless = false;
     this.#verdicts.upAt = this.#clock.now();
+    // The subscriber has been away as well, and comes back about now.
+    this.#unheardSince = this.#clock.now();
+    this.#regather.begin(this.queue, this.#unheardSince);
     this.#schedule();
   }
 
   #down(reason: string): void {
     this.#downSince = this.#clock.now();
+    this.#regather.end();
     const sent = this.#calls.lost();
     const again = sent === undefined ? [] : this.#verdicts.unanswered(sent, reason);
     const large = this.#large.lost();
@@ -246,7 +258,7 @@ export class Publisher {
     const now = this.#clock.now();
     const repairAt = this.control.nextDue() ?? Number.POSITIVE_INFINITY;
     if (this.queue.length === 0 && repairAt === Number.POSITIVE_INFINITY) return;
-    if (!this.#heard(now)) return;
+    if (!this.#heard(now) || !this.#regather.over(now)) return;
     const { frames, bytes } = this.#options.batch;
     let at = repairAt;
     if (this.queue.length >= frames || this.queue.bytes >= bytes) at = now;
@@ -334,12 +346,5 @@ export class Publisher {
     this.transfers.refused();
     this.queue.settle(frames);
     this.#schedule();
-  }
-
-  /** The two connections do not hear each other, or are not at the master: both are made anew, at the address of now. */
-  #mistrust(why: CanaryFailure, dialer: Dialer): void {
-    dialer.suspect(`canary ${why}`);
-    this.#hearing.reset(`canary ${why}`);
-    this.link.reset(`canary ${why}`);
   }
 }

@@ -97,3 +97,29 @@ test("a master that is killed is left for the new one as soon as the sentinels n
   assert.ok(!sidecar.logs.join("\n").includes("hush"));
   await app.close();
 });
+
+test("a sidecar that is told nothing follows an app's -READONLY: the old master was demoted under its connections", async () => {
+  await group.settled();
+  const rules = ["on", ">asks", "resetchannels", "-@all", "+auth", "+ping", "+sentinel|get-master-addr-by-name"];
+  for (const sentinel of group.sentinels) await sentinel.cli("ACL", "SETUSER", "asks", "reset", ...rules);
+  const env = { KEYFRAME_SENTINEL_USERNAME: "asks", KEYFRAME_SENTINEL_PASSWORD: "asks" };
+  const deaf = await startSidecar({ upstream: group.url(), env });
+  try {
+    await deaf.ready();
+    const app = await RespClient.connect({ port: deaf.port });
+    assert.equal(await app.text("SET", "k", "old"), "OK");
+    const old = await group.masterServer();
+    const port = await group.failover();
+    // By hand, before the sentinels do it: they would cut the connections as well.
+    await old.cli("REPLICAOF", "127.0.0.1", String(port));
+    assert.match(String(await app.text("SET", "k", "readonly")), /^-?READONLY/);
+    const said = await deaf.logged("master-switched");
+    assert.deepEqual({ to: said.to, heard: said.heard }, { to: `127.0.0.1:${port}`, heard: "suspicion" });
+    const again = await RespClient.connect({ port: deaf.port });
+    assert.equal(await again.text("SET", "k", "new"), "OK");
+    assert.equal(await (await group.masterServer()).cli("GET", "k"), "new");
+    await Promise.all([app.close(), again.close()]);
+  } finally {
+    await deaf.stop();
+  }
+});

@@ -1,5 +1,5 @@
 /**
- * All set-up of a clean clone: `node test/setup/all.mjs --for test|demo|bench`. Run before the npm scripts that need it;
+ * All set-up of a clean clone: `node test/setup/all.mjs --for test|demo|bench|failover`. Run before the npm scripts that need it;
  * done already, it takes a fraction of a second. Ends with code 1, and says what to install, when something cannot be had.
  */
 import { Missing, say } from "./lib.mjs";
@@ -7,7 +7,7 @@ import { setUpNodeModules } from "./node-modules.mjs";
 import { setUpPython } from "./python.mjs";
 import { setUpServer } from "./server.mjs";
 
-const purposes = ["test", "demo", "bench"];
+const purposes = ["test", "demo", "bench", "failover"];
 const purpose = process.argv[process.argv.indexOf("--for") + 1] ?? "test";
 
 try {
@@ -19,6 +19,7 @@ try {
   await setUpNodeModules();
   await setUpServer();
   if (purpose === "test") await setUpPython();
+  if (purpose === "failover") await setUpPython(["py-new-redis8"]);
   if (purpose === "demo") {
     // The demo is still worth seeing without Python: then its Node part alone runs, and says so.
     await setUpPython(["py-new-redis8", "py-5.13-redis5"]).catch((error) => {

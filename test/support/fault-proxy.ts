@@ -10,6 +10,8 @@ export type Direction = "up" | "down";
 export interface ProxiedConnection {
   /** Counts from 1 in the order of accepting. */
   readonly id: number;
+  /** Where it comes from as the target sees it. */
+  readonly port: number;
   readonly bytes: Record<Direction, number>;
   /** The first 4 KiB that the client sent: enough to tell a subscriber from a publisher. */
   readonly opening: string;
@@ -113,6 +115,9 @@ export async function startFaultProxy(options: { target: number }): Promise<Faul
     upstream.on("error", () => client.destroy());
     const link: Link = {
       id: ++ids,
+      get port() {
+        return upstream.localPort ?? 0;
+      },
       bytes: { up: 0, down: 0 },
       head: Buffer.alloc(0),
       client,

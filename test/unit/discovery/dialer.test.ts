@@ -1,6 +1,8 @@
 /** Dials: tried again while the upstream is unsettled, ended where the upstream has moved away, nothing left behind. */
 import assert from "node:assert/strict";
-import type { Socket } from "node:net";
+import dns from "node:dns";
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { type Address, Dialer, type Resolver, StaticResolver } from "../../../src/discovery/dialer.js";
 import { Unsettled } from "../../../src/discovery/resolver.js";
@@ -59,6 +61,32 @@ test("a port that refuses the first dials after a failover is dialled again unti
   } finally {
     dialer.close();
     await node.stop();
+  }
+});
+
+test("a host name is looked up anew at each dial", async (t) => {
+  const listener = createServer((socket) => socket.resume()).listen(0, "0.0.0.0");
+  await once(listener, "listening");
+  const { port } = listener.address() as AddressInfo;
+  // No name server of a test's own can be had without touching the machine: the lookup itself answers.
+  const addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.1"];
+  const asked: string[] = [];
+  t.mock.method(dns, "lookup", ((host: string, lookup: dns.LookupAllOptions, found: (...answer: unknown[]) => void) => {
+    const address = addresses[asked.push(host) - 1]!;
+    process.nextTick(() => (lookup.all ? found(null, [{ address, family: 4 }]) : found(null, address, 4)));
+  }) as typeof dns.lookup);
+  const dialer = new Dialer(new StaticResolver({ host: "valkey.example", port }), options);
+  try {
+    const reached: (string | undefined)[] = [];
+    for (const _ of addresses) reached.push((await dialer.connect()).remoteAddress);
+    assert.deepEqual(reached, addresses);
+    assert.deepEqual(
+      asked,
+      addresses.map(() => "valkey.example"),
+    );
+  } finally {
+    dialer.close();
+    listener.close();
   }
 });
 

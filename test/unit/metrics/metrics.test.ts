@@ -47,7 +47,7 @@ describe("the catalogue", () => {
         [...spec.buckets].sort((a, b) => a - b),
         name,
       );
-      assert.ok(combinations(spec).length <= 20, `${name} has too many series`);
+      assert.ok(combinations(spec).length <= 32, `${name} has too many series`);
     }
   });
 

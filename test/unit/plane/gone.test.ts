@@ -19,7 +19,7 @@ test("a batch that is sent again after its instance has gone repeats nothing", (
   receiver.receive(sender.send(channel, frames[3]!.payload));
   const [question] = receiver.asked;
   receiver.rebuilder.message(channel, sender.repair(question!.instance, question!.seq)!);
-  assert.deepEqual(Object.fromEntries(receiver.undelivered), { gone: 1 });
+  assert.deepEqual(Object.fromEntries(receiver.undelivered), { superseded: 1, gone: 1 });
 
   receiver.receive(sent[0]!);
   assert.deepEqual(
