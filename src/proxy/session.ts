@@ -43,6 +43,9 @@ export interface SessionLimits extends RespLimits {
   dialTimeoutMs: number;
 }
 
+/** A message of more than this is large. */
+const LARGE_BYTES = 1024 * 1024;
+
 export class Session implements LocalSubscriber {
   readonly replies: Replies;
   readonly upstream: UpstreamHalf;
@@ -53,7 +56,7 @@ export class Session implements LocalSubscriber {
   readonly #onClose: (session: Session, reason: CloseReason) => void;
   /** It has been said that this app reads slowly. */
   #slowLogged = false;
-  /** Bytes of the largest message that may be unread. */
+  /** Bytes of the largest of the large messages that may be unread. */
   #largest = 0;
   /** The app has said its last. */
   #half = false;
@@ -128,9 +131,9 @@ export class Session implements LocalSubscriber {
     if (this.#closed) return;
     if (this.#outlet.push(message, via, channel, payload)) return;
     const { waitingBytes } = this.#outlet;
-    // The largest message that waits does not count: it may be over the limit by itself, and still be read in time.
-    const before = waitingBytes - payload.length;
-    this.#largest = Math.max(before < this.#largest ? 0 : this.#largest, payload.length);
+    // A large message may be over the limit by itself, and still be read in time: the largest that waits does not count.
+    if (waitingBytes - payload.length < this.#largest) this.#largest = 0;
+    if (payload.length > Math.max(this.#largest, LARGE_BYTES)) this.#largest = payload.length;
     if (waitingBytes - this.#largest <= this.#context.limits.subscriberBufferBytes) return;
     this.#context.log.warn("subscriber-too-slow", { waitingBytes, consequence: "its connection is closed" });
     this.#context.limitHit("subscriberBufferBytes");

@@ -150,3 +150,28 @@ test("the sender dies: its half is given up and counted, and who takes its place
   assert.ok(listener.heard[1]!.payload.equals(next));
   await Promise.all([app.close(), other.close(), listener.close()]);
 });
+
+test("the sender cannot hear its readers any more: the frame goes whole, once, and its chat goes on", async () => {
+  const room = "socketio#/#user:unheard";
+  const listener = await Listener.on(b.port, room);
+  const deaf = await stoppablePod(server, { KEYFRAME_LARGE_WAIT: "1s" });
+  const ids = { chat: "chat-unheard", host: "host-unheard" };
+  const app = await RespClient.connect({ port: deaf.pod.port, deadlineMs: 15_000 });
+  const [first, large, last] = [increment("first ", ids), largeFrame(MB, "dense", ids), increment("last ", ids)];
+  await app.command("PUBLISH", room, first);
+  deaf.hold();
+  await app.command("PUBLISH", room, large);
+  await hasBegun(b);
+  await app.command("PUBLISH", room, last);
+  deaf.line.refuse(true);
+  assert.equal(deaf.line.cut(named("subscriber")), 1);
+  deaf.letGo();
+  await listener.untilMessage(({ payload }) => payload.equals(last), 15_000);
+  await listener.settle();
+  sameFrames(listener.payloads(), [first, large, last]);
+  assert.equal(await deaf.pod.metric("keyframe_frames_total", { direction: "in", kind: "raw" }), 2);
+  assert.deepEqual(await undelivered(deaf.pod), {});
+  deaf.line.refuse(false);
+  await Promise.all([app.close(), listener.close()]);
+  await deaf.stop();
+});

@@ -42,13 +42,16 @@ for (const [bytes, filling] of [
     const large = await Promise.all(pods.map((pod) => Listener.on(pod.port, LARGE)));
     // Twenty others: sidecars' apps and plain subscribers, each with somebody who talks all the while.
     const talkers = await Promise.all([
-      Talker.at(sender.port, OTHER, (i) => increment(`${i} `, { chat: frame.length + filling, host: "host-other" })),
-      Talker.at(server.port, "plain", (i) => Buffer.from(`${filling} ${bytes} ${i}`)),
+      Talker.silent(sender.port, OTHER, (i) =>
+        increment(`${i} `, { chat: frame.length + filling, host: "host-other" }),
+      ),
+      Talker.silent(server.port, "plain", (i) => Buffer.from(`${filling} ${bytes} ${i}`)),
     ]);
     const guests = await Promise.all([
       ...Array.from({ length: 10 }, (_, i) => Guest.at(pods[i % 3]!.port, [talkers[0]!], `app ${i}`)),
       ...Array.from({ length: 10 }, (_, i) => Guest.at(server.port, [talkers[1]!], `plain ${i}`)),
     ]);
+    for (const talker of talkers) talker.start();
     const bystander = await Bystander.at(pods[1]!.port);
     const buffers = await watchOutputBuffers(server);
 
