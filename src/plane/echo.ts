@@ -19,6 +19,9 @@ export interface Sent {
   heard: boolean;
   /** The server has answered that it was published on the side channel. */
   published: boolean;
+  /** The batches in which it was first and last sent. */
+  readonly first: number;
+  last: number;
 }
 
 export class EchoQueue {
@@ -27,6 +30,7 @@ export class EchoQueue {
   #head = 0;
   #bytes = 0;
   #frames = 0;
+  #batch = 0;
   readonly #maxBytes: number;
   readonly #onLost: (frames: number) => void;
 
@@ -44,24 +48,47 @@ export class EchoQueue {
     return this.#bytes;
   }
 
-  /** Notes a frame that is being sent. Call it in the order in which records go out. */
+  /** What is noted from now on leaves in one batch, behind all that was noted before. */
+  nextBatch(): void {
+    this.#batch++;
+  }
+
+  /** Notes a frame that is being sent. */
   add(channel: Buffer, tag: DomainTag, instance: number, seq: number, payload: Buffer, crc: number): Sent {
-    const sent: Sent = { channel, tag, instance, seq, crc, payload, heard: false, published: false };
+    const sent: Sent = {
+      channel,
+      tag,
+      instance,
+      seq,
+      crc,
+      payload,
+      heard: false,
+      published: false,
+      first: this.#batch,
+      last: this.#batch,
+    };
     this.#sent.push(sent);
     this.#bytes += payload.length;
     this.#frames++;
     let lost = 0;
-    while (this.#bytes > this.#maxBytes && this.#frames > 1) {
-      if (this.#dropFirst()) lost++;
+    for (let at = this.#head; this.#bytes > this.#maxBytes && this.#frames > 1; at++) {
+      if (this.#clear(this.#sent[at]!)) lost++;
     }
+    this.#trim();
     if (lost > 0) this.#onLost(lost);
     return sent;
   }
 
+  /** Notes that a frame is being sent once more. */
+  again(sent: Sent): void {
+    sent.last = this.#batch;
+  }
+
   /**
    * The payload of our own record that has just come back, or undefined where it has come back before, or where it is not
-   * the one that was sent. Records come back in the order in which they were sent, so frames before it that did not come
-   * back never will.
+   * the one that was sent. What the server has published in a batch before any that held this one will not come any more.
+   * Of all others that says nothing: a batch is grouped anew when it is sent again, so its frames come back in another
+   * order; and an answer may be behind what it answers, because it takes another connection.
    */
   take(instance: number, seq: number, crc: number): Buffer | undefined {
     const at = this.#find(instance, seq);
@@ -69,20 +96,21 @@ export class EchoQueue {
     const sent = this.#sent[at]!;
     const payload = sent.payload;
     let lost = 0;
-    while (this.#sent[this.#head] !== sent) if (this.#dropFirst()) lost++;
+    for (let before = this.#head; before < at; before++) {
+      const other = this.#sent[before]!;
+      if (other.published && other.last < sent.first && this.#clear(other)) lost++;
+    }
     sent.heard = true;
-    this.#dropFirst();
+    this.#clear(sent);
+    this.#trim();
     if (lost > 0) this.#onLost(lost);
     return payload;
   }
 
   /** This one will not come back: it was refused, or nobody here listens. */
   forget(sent: Sent): void {
-    if (sent.payload === undefined) return;
-    this.#bytes -= sent.payload.length;
-    this.#frames--;
-    sent.payload = undefined;
-    while (this.#head < this.#sent.length && this.#sent[this.#head]!.payload === undefined) this.#dropFirst();
+    this.#clear(sent);
+    this.#trim();
   }
 
   /**
@@ -110,19 +138,21 @@ export class EchoQueue {
     return -1;
   }
 
-  /** True where what was dropped was still waited for. */
-  #dropFirst(): boolean {
-    const sent = this.#sent[this.#head++]!;
-    const waited = sent.payload !== undefined;
-    if (waited) {
-      this.#bytes -= sent.payload!.length;
-      this.#frames--;
-      sent.payload = undefined;
-    }
+  /** True where it was still waited for. */
+  #clear(sent: Sent): boolean {
+    if (sent.payload === undefined) return false;
+    this.#bytes -= sent.payload.length;
+    this.#frames--;
+    sent.payload = undefined;
+    return true;
+  }
+
+  /** Lets go of those at the front that are not waited for. */
+  #trim(): void {
+    while (this.#head < this.#sent.length && this.#sent[this.#head]!.payload === undefined) this.#head++;
     if (this.#head > 64 && this.#head * 2 > this.#sent.length) {
       this.#sent = this.#sent.slice(this.#head);
       this.#head = 0;
     }
-    return waited;
   }
 }

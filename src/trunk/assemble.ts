@@ -67,6 +67,7 @@ export class Assembler {
       taken++;
     }
     this.#queue.take(taken);
+    this.#echo.nextBatch();
     for (const { channel, kind, frames } of batch.messages) {
       const raw = kind === "raw";
       const records = () => frames.map((frame) => frame.encoded!.record);
@@ -93,6 +94,11 @@ export class Assembler {
     if (!frame.doubtful && !frame.raw) {
       const unproven = channel.mode === "raw" || (scriptDenied && !this.#options.uniform);
       frame.raw = frame.stream === 0 || channel.sideDenied || unproven;
+      // Encoded for a batch that was refused before it got there: its record will not come back.
+      if (frame.raw && frame.echo !== undefined) {
+        this.#echo.forget(frame.echo);
+        frame.echo = undefined;
+      }
     }
     if (!frame.raw && frame.encoded === undefined) {
       if (!batch.hasRoom(0)) return false;
@@ -109,8 +115,11 @@ export class Assembler {
   }
 
   #expectEcho(frame: OutboundFrame): void {
-    // A frame that is sent again keeps its place; one that has come back already is not waited for twice.
-    if (frame.echo !== undefined && (frame.echo.heard || frame.echo.payload !== undefined)) return;
+    // One that is sent again is not waited for twice, and not at all where it has come back already.
+    if (frame.echo !== undefined && (frame.echo.heard || frame.echo.payload !== undefined)) {
+      this.#echo.again(frame.echo);
+      return;
+    }
     const { instance, seq, crc } = frame.encoded!;
     frame.echo = this.#echo.add(frame.channel.name, frame.tag, instance, seq, frame.payload, crc);
   }

@@ -204,6 +204,7 @@ export class Publisher {
     this.canary.tick();
     const now = this.#clock.now();
     this.queue.expire(now, (frame) => {
+      if (frame.echo !== undefined) this.#echo.forget(frame.echo);
       const seconds = Math.round((now - frame.at) / 1000);
       const error = `keyframe: not sent within ${seconds} s, upstream unavailable (${this.link.trouble})`;
       if (!settleFrame(frame, { kind: "failed", error })) this.#verdicts.lost("queue_timeout", 1);

@@ -1,5 +1,7 @@
 /** Does the harm that the schedule names, and heals it. What each kind disturbs, and so what must still arrive, is said here. */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Server } from "../support/server.js";
+import { eventually } from "../support/wait.js";
 import { type Chat, chatsOf } from "./chats.js";
 import { RawEar } from "./ears.js";
 import type { Fleet } from "./fleet.js";
@@ -21,8 +23,8 @@ export interface World {
   now(): number;
 }
 
-/** What was published this long before harm is done has had its time to arrive. */
-const LEAD_MS = 1_500;
+/** Before harm is done, what has been published in calm gets this long to arrive. */
+const ARRIVE_MS = 10_000;
 const LATENCY_MS = 200;
 
 export interface Done {
@@ -46,11 +48,18 @@ export async function carryOut(round: Round, world: World): Promise<Done> {
     round.faults.map(async (fault) => {
       await sleep(fault.at);
       for (const pod of disturbedBy(fault, world)) world.model.disturb(pod, world.now());
-      await sleep(LEAD_MS);
+      await arrived(world);
       await harm(fault, round, world, exclusive, () => harmed.push(world.now()));
     }),
   );
   return { harmedAt: Math.min(...harmed), healedAt: world.now() };
+}
+
+/** Resolves once nothing is under way of which it is known that it must arrive. */
+async function arrived({ model, now }: World): Promise<void> {
+  const until = now();
+  // Where it does not, the end of the round says what is missing.
+  await eventually("all has arrived", () => !model.underWay(until), ARRIVE_MS, 50).catch(() => {});
 }
 
 /** The pods that may lose frames; -1 stands for those at the server itself. All others must not notice. */
@@ -149,14 +158,13 @@ async function harm(
     }
     case "mixed":
       begun();
-      await guest(fault, round, world);
+      await guest(fault, round, world, await exclusive(() => group.masterServer()));
   }
 }
 
 /** A pod without a sidecar comes, listens and talks at the server itself, and leaves. */
-async function guest(fault: Fault, round: Round, world: World): Promise<void> {
+async function guest(fault: Fault, round: Round, world: World, { port }: Server): Promise<void> {
   const { model, channels, now, seed } = world;
-  const { port } = await world.fleet.group.masterServer();
   const name = `guest of round ${round.number}`;
   const ear = model.ear(name, -1);
   // It stays where it is when the master changes: a known limit of pods without a sidecar, and no matter of ours.
@@ -172,7 +180,7 @@ async function guest(fault: Fault, round: Round, world: World): Promise<void> {
   await sleep(fault.lastsMs);
   await talker.stop();
   ear.excused.push({ from: now(), to: Number.POSITIVE_INFINITY });
-  await sleep(LEAD_MS);
+  await arrived(world);
   raw.close();
   await app.stop();
 }

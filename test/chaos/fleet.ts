@@ -29,7 +29,12 @@ export class Pod {
   async start(): Promise<void> {
     this.sidecar = await startSidecar({
       upstream: this.network.url,
-      env: { KEYFRAME_LISTEN: `127.0.0.1:${this.port}`, KEYFRAME_PAUSE_BYTES: "256KiB" },
+      env: {
+        KEYFRAME_LISTEN: `127.0.0.1:${this.port}`,
+        // A slow app is to be slow within seconds; and a busy machine's question and answer may take longer than one.
+        KEYFRAME_PAUSE_BYTES: "256KiB",
+        KEYFRAME_HOLD: "5s",
+      },
     });
     this.logs.push(this.sidecar.logs);
   }
@@ -109,14 +114,16 @@ export class Fleet {
     return this.pods.reduce((sum, pod) => sum + pod.counted(name, labels), 0);
   }
 
-  /** Resolves once one master is agreed upon and followed, and every sidecar is ready. */
+  /** Resolves once all sentinels name one master and every sidecar is ready. An old master may still be alive. */
+  async ready(): Promise<void> {
+    await this.group.agreed();
+    await eventually("every sidecar is ready", () => this.#allReady(), 60_000, 50);
+  }
+
+  /** Resolves once every server follows the master, so that there may be another failover. */
   async settled(): Promise<void> {
     await this.group.settled(60_000);
     await this.ready();
-  }
-
-  async ready(deadlineMs = 30_000): Promise<void> {
-    await eventually("every sidecar is ready", () => this.#allReady(), deadlineMs, 50);
   }
 
   async #allReady(): Promise<boolean> {

@@ -235,7 +235,7 @@ export class Model {
     const found: { frame: Published; ear: Ear }[] = [];
     for (const frame of this.#recent) {
       if (frame.at > until) break;
-      if (frame.outcome !== "ok" || frame.repeated || this.isDisturbed(frame.pod, frame.at)) continue;
+      if (frame.outcome !== "ok" || frame.repeated) continue;
       for (const ear of this.ears) {
         if (this.#owes(ear, frame) && !frame.heard.has(ear.number)) found.push({ frame, ear });
       }
@@ -243,9 +243,16 @@ export class Model {
     return found;
   }
 
+  /** True where something that was published by then has neither been answered nor arrived everywhere that it must. */
+  underWay(until: number): boolean {
+    const waits = (frame: Published) => frame.at <= until && frame.outcome === "waiting";
+    return this.#recent.some(waits) || this.missing(until).length > 0;
+  }
+
   #owes(ear: Ear, frame: Published): boolean {
-    const { channel, at } = frame;
-    return ear.listens(channel, at) && !this.isDisturbed(ear.pod, at) && !open(ear.excused, at);
+    const { channel, at, pod, answeredAt } = frame;
+    if (!ear.listens(channel, at) || open(ear.excused, at)) return false;
+    return [pod, ear.pod].every((one) => !this.isDisturbed(one, at) && !this.isDisturbed(one, answeredAt));
   }
 
   /**
@@ -258,7 +265,17 @@ export class Model {
       const text = `${ear.name} has not heard number ${frame.place} of ${frame.domain.name}, published in calm`;
       this.#violate(kind, at, text, frame);
     }
-    const summary: RoundSummary = { published: 0, ok: 0, error: 0, unsure: 0, unheard: 0, excused: 0, missed: {} };
+    const summary: RoundSummary = {
+      published: 0,
+      ok: 0,
+      error: 0,
+      unsure: 0,
+      unheard: 0,
+      excused: 0,
+      missed: {},
+      roughEnds: 0,
+      roughEndsHeard: 0,
+    };
     const lost: Published[] = [];
     const ended = (frame: Published) => frame.at <= until && frame.outcome !== "waiting";
     for (const frame of this.#recent.filter(ended)) {
@@ -267,9 +284,12 @@ export class Model {
       if (frame.outcome !== "ok" || frame.repeated) continue;
       for (const ear of this.ears) {
         if (!ear.listens(frame.channel, frame.at)) continue;
-        if (this.#owes(ear, frame) && !this.isDisturbed(frame.pod, frame.at)) {
+        if (this.#owes(ear, frame)) {
           this.checked.strict++;
           if (frame.final) this.checked.finals++;
+        } else if (frame.final) {
+          summary.roughEnds++;
+          if (frame.heard.has(ear.number)) summary.roughEndsHeard++;
         }
         if (!frame.heard.has(ear.number)) summary.missed[ear.name] = (summary.missed[ear.name] ?? 0) + 1;
       }
@@ -315,6 +335,10 @@ export interface RoundSummary {
   excused: number;
   /** Answered and not heard, by ear. */
   missed: Record<string, number>;
+  /** Pairs of a final frame that was published while something was broken and an ear that was subscribed then. */
+  roughEnds: number;
+  /** Of those: where it arrived nevertheless. */
+  roughEndsHeard: number;
 }
 
 /** What was published around a frame, by whom, with which answer, and who heard it when. */

@@ -22,9 +22,9 @@ export interface RoundResult {
   round: number;
   faults: string[];
   kinds: FaultKind[];
-  /** From the first harm to the last healing, and from there until the fleet had settled. */
+  /** From the first harm to the last healing, and from there until all agreed on the master and were ready. */
   faultSeconds: number;
-  settleSeconds: number;
+  readySeconds: number;
   frames: RoundSummary;
   /** Frames that the sidecars counted as undelivered, by reason. */
   counted: Record<string, number>;
@@ -153,7 +153,7 @@ export class Run {
     const names = round.faults.map(describe);
     this.say(`round ${round.number}: ${names.join("; ")}`);
     const { harmedAt, healedAt } = await carryOut(round, world);
-    await fleet.settled();
+    await fleet.ready();
     const settledAt = now();
     await sleep(CALM_MS);
     const calmAt = now();
@@ -185,7 +185,7 @@ export class Run {
       faults: names,
       kinds: round.faults.map(({ kind }) => kind),
       faultSeconds: (healedAt - harmedAt) / 1000,
-      settleSeconds: (settledAt - healedAt) / 1000,
+      readySeconds: (settledAt - healedAt) / 1000,
       frames,
       counted,
       sidecar: probes.sidecar.between(harmedAt, end),
@@ -194,9 +194,10 @@ export class Run {
     this.results.push(result);
     const { sidecar, direct } = result;
     this.say(
-      `  settled ${result.settleSeconds.toFixed(1)} s after ${result.faultSeconds.toFixed(1)} s; published ${frames.published}, ` +
+      `  well ${result.readySeconds.toFixed(1)} s after ${result.faultSeconds.toFixed(1)} s; published ${frames.published}, ` +
         `errors ${frames.error}, unsure ${frames.unsure}, heard by nobody ${frames.unheard}, missed ${shown(frames.missed)}; counted ${shown(counted)}; ` +
         `deaf ${sidecar.seconds.toFixed(1)} s (lost ${sidecar.lost}+${sidecar.refused}), direct ${direct.seconds.toFixed(1)} s (${direct.lost}+${direct.refused})`,
     );
+    await fleet.settled();
   }
 }

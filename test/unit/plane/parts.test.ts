@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ANY_DOMAIN, conflicts, DomainSet, domainTag } from "../../../src/plane/domain.js";
-import { EchoQueue } from "../../../src/plane/echo.js";
+import { EchoQueue, type Sent } from "../../../src/plane/echo.js";
 import { Batch } from "../../../src/plane/gather.js";
 import { type StreamEntry, StreamTable } from "../../../src/plane/streams.js";
 
@@ -111,29 +111,68 @@ test("a batch is full by frames and by bytes, and always takes a first frame", (
   assert.ok(!batch.hasRoom(0));
 });
 
-test("our own frames come back once each; what was skipped is counted as lost", () => {
+/** An echo, and how many of its frames were given up. */
+function echoes(maxBytes = 1_000): { echo: EchoQueue; lost(): number; send(seq: number): Sent } {
   let lost = 0;
-  const echo = new EchoQueue(1_000, (frames) => {
+  const echo = new EchoQueue(maxBytes, (frames) => {
     lost += frames;
   });
-  const payloads = Array.from({ length: 5 }, (_, i) => Buffer.from(`frame ${i}`));
-  const sent = payloads.map((payload, i) => echo.add(Buffer.from("c"), 0, 1, i + 1, payload, i));
+  const send = (seq: number) => echo.add(Buffer.from("c"), 0, 1, seq, Buffer.from(`frame ${seq}`), seq);
+  return { echo, lost: () => lost, send };
+}
+
+test("our own frames come back once each; what was passed over is counted as lost", () => {
+  const { echo, lost, send } = echoes();
+  const sent = [1, 2, 3].map(send);
+  echo.nextBatch();
+  sent.push(send(4));
+  echo.nextBatch();
+  sent.push(send(5));
   assert.equal(echo.take(1, 1, 9), undefined, "not the frame that was sent");
-  assert.equal(echo.take(1, 1, 0), payloads[0]);
-  assert.equal(echo.take(1, 1, 0), undefined, "a repeat");
+  assert.equal(String(echo.take(1, 1, 1)), "frame 1");
+  assert.equal(echo.take(1, 1, 1), undefined, "a repeat");
   assert.equal(sent[0]?.heard, true);
   echo.forget(sent[1]!);
-  assert.equal(echo.take(1, 4, 3), payloads[3]);
-  assert.equal(lost, 1, "the third never came; the second was not waited for");
-  const drained: Buffer[] = [];
-  echo.drain((_sent, payload) => drained.push(payload));
+  sent[2]!.published = true;
+  assert.equal(String(echo.take(1, 4, 4)), "frame 4");
+  assert.equal(lost(), 1, "the third was published and never came; the second was not waited for");
+  const drained: string[] = [];
+  echo.drain((_sent, payload) => drained.push(String(payload)));
   assert.equal(drained.length, 0, "it may be refused yet");
   sent[4]!.published = true;
-  echo.drain((_sent, payload) => drained.push(payload));
-  assert.deepEqual(drained, [payloads[4]]);
+  echo.drain((_sent, payload) => drained.push(String(payload)));
+  assert.deepEqual(drained, ["frame 5"]);
   assert.equal(sent[4]?.heard, true);
-  assert.equal(echo.take(1, 5, 4), undefined, "what was drained is a repeat when it comes after all");
+  assert.equal(echo.take(1, 5, 5), undefined, "what was drained is a repeat when it comes after all");
   assert.equal(echo.bytes, 0);
+  assert.equal(echo.frames, 0);
+  assert.equal(lost(), 1);
+});
+
+test("frames of a batch that is sent again come back in another order than they were first sent in", () => {
+  const { echo, lost, send } = echoes();
+  const sent = [1, 2, 3, 4].map(send);
+  // Refused or unanswered. The batch that follows holds fewer of them: others leave with the one behind it.
+  echo.nextBatch();
+  for (const at of [0, 2]) echo.again(sent[at]!);
+  assert.equal(String(echo.take(1, 1, 1)), "frame 1");
+  assert.equal(String(echo.take(1, 3, 3)), "frame 3");
+  for (const at of [0, 2]) sent[at]!.published = true;
+  echo.nextBatch();
+  for (const at of [1, 3]) echo.again(sent[at]!);
+  assert.equal(String(echo.take(1, 2, 2)), "frame 2");
+  assert.equal(String(echo.take(1, 4, 4)), "frame 4");
+  assert.equal(lost(), 0);
+  assert.equal(echo.frames, 0);
+});
+
+test("a frame that comes back before the server has answered says nothing of those beside it", () => {
+  const { echo, lost, send } = echoes();
+  // Nobody here listens to the first one's channel; that is known when the answer is there.
+  const [first] = [1, 2].map(send);
+  assert.equal(String(echo.take(1, 2, 2)), "frame 2");
+  echo.forget(first!);
+  assert.equal(lost(), 0);
   assert.equal(echo.frames, 0);
 });
 
