@@ -8,7 +8,8 @@
  * which are published after each round's faults have healed.
  */
 
-export type Outcome = "waiting" | "ok" | "error" | "unsure";
+/** "late": the app did not wait any longer, and does not know. "unsure": nor does it where its connection has ended. */
+export type Outcome = "waiting" | "ok" | "error" | "unsure" | "late";
 export type ViolationKind =
   | "wrong"
   | "channel"
@@ -164,7 +165,12 @@ export class Model {
     frame.outcome = outcome;
     frame.answeredAt = at;
     frame.answer = answer;
-    if (outcome !== "ok" && !this.isDisturbed(frame.pod, frame.at) && !this.isDisturbed(frame.pod, at)) {
+    if (
+      outcome !== "ok" &&
+      outcome !== "late" &&
+      !this.isDisturbed(frame.pod, frame.at) &&
+      !this.isDisturbed(frame.pod, at)
+    ) {
       this.#violate("refused", at, `a PUBLISH in pod ${frame.pod} ended with: ${answer}`, frame);
     }
   }
@@ -270,6 +276,7 @@ export class Model {
       ok: 0,
       error: 0,
       unsure: 0,
+      late: 0,
       unheard: 0,
       excused: 0,
       missed: {},
@@ -329,6 +336,7 @@ export interface RoundSummary {
   ok: number;
   error: number;
   unsure: number;
+  late: number;
   /** Answered, and heard by no ear. */
   unheard: number;
   /** Of those: with a sidecar that was killed. */

@@ -1,6 +1,6 @@
 /**
- * A pod's pooled connections for PUBLISH, as an app has them: each waits for its answer before it is used again, gives up
- * after as long as redis-py does, and is made anew when it is needed next. Nothing is ever published twice.
+ * A pod's pooled connections for PUBLISH, as an app has them: each waits for its answer before it is used again, and one
+ * that has ended is made anew when it is needed next. Nothing is ever published twice.
  */
 import { RespClient, RespError } from "../support/resp-client.js";
 import type { Outcome } from "./model.js";
@@ -20,8 +20,8 @@ export interface PublishingApp {
   stop(): Promise<void>;
 }
 
-/** redis-py's socket timeout in the releases that Open WebUI pins. */
-const TIMEOUT_MS = 5_000;
+/** Longer than a sidecar may take for an answer: what is not answered by then never is. */
+const TIMEOUT_MS = 20_000;
 
 export class RawPool implements PublishingApp {
   readonly #idle: (RespClient | undefined)[];

@@ -1,7 +1,8 @@
 """A publishing app on redis-py's asyncio client, with a pool of connections and no retries.
 
-Usage: publisher.py URL. Lines on stdin: "number channel base64", or "let-go" to close what is idle in the pool; on stdout: "number ok" or "number error text" or
-"number unsure text". It ends with its stdin.
+Usage: publisher.py URL. Lines on stdin: "number channel base64", or "let-go" to close what is idle in the pool; on stdout: "ready", then
+"number ok", or "number" and one of error, unsure (its connection has ended) and late (no answer within redis-py's
+timeout), with a text. It ends with its stdin.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import sys
 from redis import asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError, RedisError, ResponseError, TimeoutError
+from redis.exceptions import RedisError, ResponseError, TimeoutError
 
 
 async def publish(redis, number, channel, payload):
@@ -20,7 +21,9 @@ async def publish(redis, number, channel, payload):
         print(number, "ok", flush=True)
     except ResponseError as error:
         print(number, "error", error, flush=True)
-    except (ConnectionError, TimeoutError, RedisError, OSError) as error:
+    except TimeoutError as error:
+        print(number, "late", error, flush=True)
+    except (RedisError, OSError) as error:
         print(number, "unsure", repr(error), error, flush=True)
 
 
@@ -29,6 +32,7 @@ async def main():
     reader = asyncio.StreamReader(limit=1 << 24)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    print("ready", flush=True)
     tasks = set()
     while line := await reader.readline():
         if line == b"let-go\n":

@@ -48,6 +48,7 @@ export class PythonEar {
 
 export class PythonPublisher implements PublishingApp {
   readonly log: string[] = [];
+  readonly ready: Promise<void>;
   readonly #child: ChildProcess;
   readonly #waiting = new Map<string, (answer: Answer) => void>();
   #count = 0;
@@ -56,9 +57,16 @@ export class PythonPublisher implements PublishingApp {
     readonly name: string,
     url: string,
   ) {
+    let began: (() => void) | undefined;
+    this.ready = new Promise((resolve) => {
+      began = resolve;
+    });
     const onLine = (line: string) => {
-      const [, number, outcome, text] = /^(\d+) (ok|error|unsure) ?(.*)$/.exec(line) ?? [];
-      if (number === undefined) return;
+      const [, number, outcome, text] = /^(\d+) (ok|error|unsure|late) ?(.*)$/.exec(line) ?? [];
+      if (number === undefined) {
+        if (line === "ready") began?.();
+        return;
+      }
       this.#waiting.get(number)?.({ outcome: outcome as Answer["outcome"], text: text ?? "" });
       this.#waiting.delete(number);
     };

@@ -24,8 +24,9 @@ export function writeLogs(run: Run): string {
 }
 
 function totals(run: Run) {
-  const sum = (key: "published" | "ok" | "error" | "unsure" | "unheard" | "excused" | "roughEnds" | "roughEndsHeard") =>
-    run.results.reduce((total, { frames }) => total + frames[key], 0);
+  const sum = (
+    key: "published" | "ok" | "error" | "unsure" | "late" | "unheard" | "excused" | "roughEnds" | "roughEndsHeard",
+  ) => run.results.reduce((total, { frames }) => total + frames[key], 0);
   const found: Record<string, number> = {};
   for (const kind of ["wrong", "channel", "duplicate", "reorder", "lost", "final", "refused", "cut-off", "uncounted"])
     found[kind] = run.model.violations.filter((one) => one.kind === kind).length;
@@ -35,6 +36,7 @@ function totals(run: Run) {
     answered: sum("ok"),
     errors: sum("error"),
     unsure: sum("unsure"),
+    late: sum("late"),
     heard: run.model.checked.payloads,
     owed: run.model.checked.strict,
     finals: run.model.checked.finals,
@@ -56,7 +58,7 @@ export function closing(run: Run, failure: unknown, logs: string | undefined): s
   const lines = [
     "",
     `chaos: seed ${run.options.seed}, ${sums.rounds} rounds, ${(run.now() / 1000).toFixed(0)} s`,
-    `  frames: published ${sums.published}, answered ${sums.answered}, errors ${sums.errors}, unsure ${sums.unsure}; by the sidecars as deltas ${sums.deltas}, keyframes ${sums.keyframes}, raw ${sums.raw}`,
+    `  frames: published ${sums.published}, answered ${sums.answered}, errors ${sums.errors}, unsure ${sums.unsure}, late ${sums.late}; by the sidecars as deltas ${sums.deltas}, keyframes ${sums.keyframes}, raw ${sums.raw}`,
     `  heard: ${sums.heard} payloads; owed in calm ${sums.owed}, of them finals ${sums.finals}; of ${sums.roughEnds} finals in the middle of a fault ${sums.roughEndsHeard} arrived`,
     `  heard by nobody: ${sums.unheard} (${sums.unheardOfKilled} with a killed sidecar); counted as undelivered: ${undelivered.join(", ") || "none"}`,
     `  violations: ${Object.entries(sums.violations)

@@ -108,10 +108,11 @@ export class Run {
       Promise.all([
         ...this.#ears.map(({ listening }) => listening),
         python.listening,
+        publisher.ready,
         this.#probes.sidecar.listening,
         this.#probes.direct.listening,
       ]),
-      30_000,
+      60_000,
     );
     const apps = pools.map((pool, pod) => (pod === last.number ? [pool, publisher] : [pool]));
     this.#world = { fleet, model, slow, apps, channels, seed, now };
@@ -195,7 +196,7 @@ export class Run {
     const { sidecar, direct } = result;
     this.say(
       `  well ${result.readySeconds.toFixed(1)} s after ${result.faultSeconds.toFixed(1)} s; published ${frames.published}, ` +
-        `errors ${frames.error}, unsure ${frames.unsure}, heard by nobody ${frames.unheard}, missed ${shown(frames.missed)}; counted ${shown(counted)}; ` +
+        `errors ${frames.error}, unsure ${frames.unsure}, late ${frames.late}, heard by nobody ${frames.unheard}, missed ${shown(frames.missed)}; counted ${shown(counted)}; ` +
         `deaf ${sidecar.seconds.toFixed(1)} s (lost ${sidecar.lost}+${sidecar.refused}), direct ${direct.seconds.toFixed(1)} s (${direct.lost}+${direct.refused})`,
     );
     await fleet.settled();

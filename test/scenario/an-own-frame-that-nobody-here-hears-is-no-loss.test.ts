@@ -44,10 +44,13 @@ test("an answer that comes behind what it answers counts nothing as lost", async
   for (let round = 2; round <= 6; round++) {
     // Both leave in one batch, whose answer stands still until the pod has heard its own frame.
     line.pause("down", (connection) => connection.sent("keyframe-publisher"));
-    await publishAll(app, frames(round));
-    await there.until(2 * round);
-    await here.until(round);
-    line.resume();
+    try {
+      await publishAll(app, frames(round));
+      await there.until(2 * round);
+      await here.until(round);
+    } finally {
+      line.resume();
+    }
     await app.command("PUBLISH", "other", "an answer behind the batch's own");
   }
   const published = [1, 2, 3, 4, 5, 6].flatMap(frames);

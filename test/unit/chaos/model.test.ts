@@ -163,6 +163,7 @@ test("a refused PUBLISH and a lost connection are violations in calm only", () =
   model.answered(say(2), "error", 3, "keyframe: upstream unavailable");
   model.lostEar(ears[0]!, 4, "reset");
   model.calm(0, 5);
+  model.answered(say(9), "late", 10, "timeout");
   assert.deepEqual(kinds(), []);
   model.answered(say(6), "error", 7, "keyframe: upstream unavailable");
   model.lostEar(ears[0]!, 8, "reset");
