@@ -64,16 +64,13 @@ async function arrived({ model, now }: World): Promise<void> {
 
 /** The pods that may lose frames; -1 stands for those at the server itself. All others must not notice. */
 function disturbedBy(fault: Fault, world: World): number[] {
-  switch (fault.kind) {
-    case "master-kill":
-    case "failover":
-      return [-1, ...world.fleet.pods.map(({ number }) => number)];
-    case "sidecar-kill":
-    case "cut":
-      return [fault.pod];
-    default:
-      return [];
-  }
+  return [-1, ...world.fleet.pods.map(({ number }) => number)].filter((pod) => disturbs(fault, [pod]));
+}
+
+/** True where one of these pods may lose frames by it. */
+export function disturbs(fault: Fault, pods: readonly number[]): boolean {
+  if (fault.kind === "master-kill" || fault.kind === "failover") return true;
+  return (fault.kind === "sidecar-kill" || fault.kind === "cut") && pods.includes(fault.pod);
 }
 
 async function harm(

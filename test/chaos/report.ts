@@ -52,6 +52,29 @@ function totals(run: Run) {
   };
 }
 
+/** How long the probes were deaf, by the one fault that can have made them so; rounds with more of those are left out. */
+function deafness(run: Run) {
+  const table: Record<string, Record<string, number>> = {};
+  for (const kind of ["none", "master-kill", "failover", "cut", "sidecar-kill"] as const) {
+    const rounds = run.results.filter(({ deafening }) =>
+      kind === "none" ? deafening.length === 0 : deafening.length === 1 && deafening[0] === kind,
+    );
+    if (rounds.length === 0) continue;
+    const of = (way: "sidecar" | "direct", key: "seconds" | "lost" | "refused") => rounds.map((one) => one[way][key]);
+    const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+    const row: Record<string, number> = { rounds: rounds.length };
+    for (const way of ["sidecar", "direct"] as const) {
+      const seconds = of(way, "seconds").sort((a, b) => a - b);
+      row[`${way}MedianSeconds`] = seconds[Math.floor((seconds.length - 1) / 2)]!;
+      row[`${way}MostSeconds`] = seconds.at(-1)!;
+      row[`${way}LostTicks`] = sum(of(way, "lost"));
+      row[`${way}RefusedTicks`] = sum(of(way, "refused"));
+    }
+    table[kind] = row;
+  }
+  return table;
+}
+
 export function closing(run: Run, failure: unknown, logs: string | undefined): string {
   const sums = totals(run);
   const undelivered = Object.entries(sums.undelivered).map(([reason, count]) => `${reason} ${count}`);
@@ -61,6 +84,12 @@ export function closing(run: Run, failure: unknown, logs: string | undefined): s
     `  frames: published ${sums.published}, answered ${sums.answered}, errors ${sums.errors}, unsure ${sums.unsure}, late ${sums.late}; by the sidecars as deltas ${sums.deltas}, keyframes ${sums.keyframes}, raw ${sums.raw}`,
     `  heard: ${sums.heard} payloads; owed in calm ${sums.owed}, of them finals ${sums.finals}; of ${sums.roughEnds} finals in the middle of a fault ${sums.roughEndsHeard} arrived`,
     `  heard by nobody: ${sums.unheard} (${sums.unheardOfKilled} with a killed sidecar); counted as undelivered: ${undelivered.join(", ") || "none"}`,
+    ...Object.entries(deafness(run)).map(
+      ([kind, row]) =>
+        `  deaf (${kind}, ${row.rounds} rounds): median ${row.sidecarMedianSeconds!.toFixed(1)} s, most ${row.sidecarMostSeconds!.toFixed(1)} s, ` +
+        `${row.sidecarLostTicks}+${row.sidecarRefusedTicks} ticks; direct ${row.directMedianSeconds!.toFixed(1)} s, ` +
+        `${row.directMostSeconds!.toFixed(1)} s, ${row.directLostTicks}+${row.directRefusedTicks}`,
+    ),
     `  violations: ${Object.entries(sums.violations)
       .map(([kind, count]) => `${kind} ${count}`)
       .join(", ")}`,
@@ -84,6 +113,7 @@ export function writeResult(run: Run, file: string, args: readonly string[]): vo
     command: `npm run test:chaos -- ${shown.join(" ")}`,
     on: `${server?.kind} ${server?.version}, Node ${process.version}, ${availableParallelism()} cores, load ${loadavg()[0]!.toFixed(1)}`,
     ...totals(run),
+    deafness: deafness(run),
     byRound: run.results,
   };
   mkdirSync(join(file, ".."), { recursive: true });

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { eventually, within } from "../support/wait.js";
 import type { Chat } from "./chats.js";
 import { RawEar } from "./ears.js";
-import { carryOut, type World } from "./faults.js";
+import { carryOut, disturbs, type World } from "./faults.js";
 import { Fleet } from "./fleet.js";
 import { Model, type RoundSummary } from "./model.js";
 import { type PublishingApp, RawPool } from "./pool.js";
@@ -21,7 +21,8 @@ export interface RunOptions {
 export interface RoundResult {
   round: number;
   faults: string[];
-  kinds: FaultKind[];
+  /** What may have made the probes deaf: the pods that they are in, or everybody, were disturbed by these. */
+  deafening: FaultKind[];
   /** From the first harm to the last healing, and from there until all agreed on the master and were ready. */
   faultSeconds: number;
   readySeconds: number;
@@ -37,6 +38,9 @@ const CALM_MS = 1_000;
 const ARRIVE_MS = 15_000;
 /** python-socketio waits longer each time before it subscribes again. */
 const HEAR_AGAIN_MS = 40_000;
+
+/** The pods in which the probes publish and listen. */
+const PROBES = { from: 1, to: 0 } as const;
 
 const shown = (counts: Record<string, number>) =>
   Object.entries(counts)
@@ -91,7 +95,7 @@ export class Run {
     const publisher = new PythonPublisher(`pod ${last.number} redis-py`, `redis://127.0.0.1:${last.port}/0`);
     const pools = fleet.pods.map(({ number, port }) => new RawPool(`pod ${number} pool`, port, 5));
     this.#apps = [...pools, publisher];
-    const [a, b] = [fleet.pods[0]!, fleet.pods[1]!];
+    const [a, b] = [fleet.pods[PROBES.to]!, fleet.pods[PROBES.from]!];
     this.#probes = {
       sidecar: new Probe(`redis://127.0.0.1:${b.port}/0`, `redis://127.0.0.1:${a.port}/0`, "socketio#/#probe", now),
       // Not a channel of frames: the sidecars' fleet is whole without it.
@@ -184,7 +188,7 @@ export class Run {
     const result: RoundResult = {
       round: round.number,
       faults: names,
-      kinds: round.faults.map(({ kind }) => kind),
+      deafening: round.faults.filter((fault) => disturbs(fault, [PROBES.to, PROBES.from])).map(({ kind }) => kind),
       faultSeconds: (healedAt - harmedAt) / 1000,
       readySeconds: (settledAt - healedAt) / 1000,
       frames,
