@@ -193,17 +193,17 @@ export class Rebuilder {
         if (!whole) this.#state.dropBases(stream);
         stream.sender.heardUnknown();
         this.#sink.undelivered("damaged", 1);
+        stream.counted++;
         this.#waiting.ask(stream, stream.seq, now);
         return;
       }
-      stream.seq = seq;
       stream.chain = reader.cumulative;
-      if (missed > 0 && !stream.chain) this.#sink.undelivered("gap", missed);
+      if (whole && stream.chain) this.#waiting.drop(stream, "superseded", seq);
+      this.#waiting.advance(stream, seq);
       if (keep && early === undefined) this.#state.addBase(stream, seq, payload);
       if (whole) {
         stream.brokenUntil = 0;
         this.#rename(stream);
-        if (stream.chain) this.#waiting.drop(stream, "superseded", seq);
       }
       this.#waiting.pass(channel, domain, payload, stream, seq, whole ? "keyframe" : "delta");
       if (whole && this.#waiting.size > 0) this.#waiting.settle();
@@ -213,6 +213,7 @@ export class Rebuilder {
     this.#waiting.ask(stream, seq, now);
     if (now < stream.brokenUntil) {
       this.#sink.undelivered("hold_timeout", 1);
+      stream.counted++;
       return;
     }
     this.#waiting.add({
@@ -258,9 +259,7 @@ export class Rebuilder {
     const waited = this.#waiting.fill(stream, seq, crc, payload);
     if (missed && !waited && seq > stream.seq) {
       const late = stream.sender.heardSince(domain, stream.instance, stream.heardAs);
-      const passedOver = seq - stream.seq - (late ? 0 : 1);
-      if (passedOver > 0) this.#sink.undelivered(stream.chain ? "superseded" : "gap", passedOver);
-      stream.seq = seq;
+      this.#waiting.advance(stream, seq, !late);
       if (!late) this.#waiting.pass(channel, domain, payload, stream, seq, "keyframe");
     }
     this.#waiting.settle();
