@@ -294,7 +294,12 @@ export class Publisher {
 
   #answered(sent: SentMessage[], statuses: readonly Reply[]): void {
     const again = this.#verdicts.settle(sent, statuses, this.#clock.now());
-    for (const message of sent) if (!this.#hearing.hears(message.channel.name)) this.#deliverHere(message);
+    for (const [i, message] of sent.entries()) {
+      // What was refused has not been published: it is sent again, or answered with an error.
+      const status = statuses[i];
+      const published = typeof status === "number" && status >= 0;
+      if (published && !this.#hearing.hears(message.channel.name)) this.#deliverHere(message);
+    }
     this.queue.settle(again);
     const inbox = this.#inboxSent;
     if (inbox !== undefined && inbox === this.#hearing.inbox && statuses.includes(Refusal.Unreachable))
@@ -302,7 +307,7 @@ export class Publisher {
     this.#schedule();
   }
 
-  /** What was sent will not come back: nobody here wants it, or those who do are deaf at this moment. */
+  /** What was published will not come back: nobody here wants it, or those who do are deaf at this moment. */
   #deliverHere({ channel, kind, frames }: SentMessage): void {
     const wanted = this.#hearing.wants(channel.name);
     for (const { echo } of frames) {

@@ -131,9 +131,9 @@ export class Probe {
     this.#child = start("probe.py", [from, to, channel, String(TICK_MS)], onLine, this.log);
   }
 
-  /** The time of the last tick that was heard. */
-  get lastHeard(): number {
-    return this.#heardAt.at(-1) ?? Number.NEGATIVE_INFINITY;
+  /** When the first tick was heard behind this time; undefined while none was. */
+  heardAfter(at: number): number | undefined {
+    return this.#heardAt.find((time) => time > at);
   }
 
   between(from: number, to: number): Deafness {

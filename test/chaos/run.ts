@@ -171,12 +171,12 @@ export class Run {
     const until = now();
     await eventually("all has arrived", () => model.missing(until).length === 0, ARRIVE_MS, 100).catch(() => {});
     const probes = this.#probes!;
-    await eventually(
-      "the probes hear again",
-      () => probes.sidecar.lastHeard > settledAt && probes.direct.lastHeard > settledAt,
-      HEAR_AGAIN_MS,
-      100,
-    ).catch(() => {});
+    const again = () => [probes.sidecar.heardAfter(settledAt), probes.direct.heardAfter(settledAt)];
+    const hear = () => again().every((at) => at !== undefined);
+    await eventually("the probes hear again", hear, HEAR_AGAIN_MS, 100).catch(() => {});
+    const end = Math.max(settledAt, ...again().map((at) => at ?? now()));
+    // What was published until then is still on its way.
+    await sleep(CALM_MS);
     await fleet.look();
     const frames = model.endRound(until, now(), fleet.undelivered() - before);
     const counted: Record<string, number> = {};
@@ -184,7 +184,6 @@ export class Run {
       const more = count - (reasonsBefore.get(reason) ?? 0);
       if (more > 0) counted[reason] = more;
     }
-    const end = Math.max(settledAt, Math.min(probes.direct.lastHeard, now()));
     const result: RoundResult = {
       round: round.number,
       faults: names,
