@@ -1,6 +1,6 @@
 /**
  * The sidecar's own two connections, put together: what is published leaves on one, what the pod hears comes on the
- * other, and between them stand encoder, echo and rebuilder.
+ * other, and between them stand encoder, local delivery and rebuilder.
  */
 import { Broker } from "../broker/broker.js";
 import type { RespLimits } from "../core/limits.js";

@@ -64,7 +64,7 @@ async function counted({ sidecar }: Pod, reasons?: readonly string[]): Promise<n
 }
 
 /** Reasons of the pod that sends: a frame that is lost for one of them is lost to all. */
-const SENDING = ["superseded", "queue_timeout", "upstream_lost", "denied", "echo_lost"];
+const SENDING = ["superseded", "queue_timeout", "upstream_lost", "denied"];
 
 /** Ends all chats; then each pod must have heard each end, and nothing may be missing that nobody has counted. */
 async function judge(pods: readonly Pod[], say: (text: string) => void): Promise<void> {

@@ -47,8 +47,14 @@ interface Link extends ProxiedConnection {
   head: Buffer;
 }
 
+export interface FaultProxyOptions {
+  target: number;
+  /** Makes, for each connection, what changes the target's bytes on their way to the client. */
+  rewrite?: () => (chunk: Buffer) => Buffer;
+}
+
 /** Starts a proxy on a free port of 127.0.0.1 in front of a port of 127.0.0.1. */
-export async function startFaultProxy(options: { target: number }): Promise<FaultProxy> {
+export async function startFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
   let target = options.target;
   let refusing = false;
   let delayMs = 0;
@@ -64,6 +70,7 @@ export async function startFaultProxy(options: { target: number }): Promise<Faul
    * making the line narrower; a chunk behind a pause waits for its end.
    */
   const copy = async (from: Socket, to: Socket, direction: Direction, link: Link): Promise<void> => {
+    const rewritten = direction === "down" ? options.rewrite?.() : undefined;
     let written = Promise.resolve();
     let waiting = 0;
     const write = async (chunk: Buffer, due: number): Promise<void> => {
@@ -79,7 +86,8 @@ export async function startFaultProxy(options: { target: number }): Promise<Faul
       });
     };
     try {
-      for await (const chunk of from as AsyncIterable<Buffer>) {
+      for await (const read of from as AsyncIterable<Buffer>) {
+        const chunk = rewritten?.(read) ?? read;
         link.bytes[direction] += chunk.length;
         if (direction === "up" && link.head.length < 4096) {
           link.head = Buffer.concat([link.head, chunk]).subarray(0, 4096);

@@ -42,8 +42,12 @@ export interface Sentinels {
   failover(): Promise<number>;
   /** Ends the master with SIGKILL and returns it. The failover follows by itself: `agreed(killed.port)` waits for it. */
   killMaster(): Promise<Server>;
+  /** Ends a replica with SIGKILL and returns it. */
+  killReplica(): Promise<Server>;
   /** Ends one sentinel with SIGKILL. */
   killSentinel(index: number): Promise<void>;
+  /** Starts a new sentinel where a killed one stood; it knows no more than its configuration. */
+  restartSentinel(index: number): Promise<void>;
   /** Starts a server where a killed one stood; without `replicaof` it comes back claiming to be a master. */
   restart(port: number, options?: { replicaof?: number }): Promise<Server>;
   /** Waits until every living server but the master follows it, in sync, and the sentinels know them. */
@@ -68,7 +72,7 @@ export async function startSentinels(options: SentinelsOptions = {}): Promise<Se
     servers.push(server);
     return server;
   };
-  const startSentinel = async (masterPort: number): Promise<void> => {
+  const startSentinel = async (masterPort: number, port?: number): Promise<Server> => {
     const lines = [
       `sentinel monitor ${name} 127.0.0.1 ${masterPort} ${Math.floor(count / 2) + 1}`,
       `sentinel down-after-milliseconds ${name} ${options.downAfterMs ?? 1_000}`,
@@ -76,12 +80,11 @@ export async function startSentinels(options: SentinelsOptions = {}): Promise<Se
     ];
     if (password !== undefined) lines.push(`sentinel auth-pass ${name} ${password}`);
     if (sentinelPassword !== undefined) lines.push(`sentinel sentinel-pass ${sentinelPassword}`);
-    sentinels.push(
-      await startServer({
-        sentinelConfig: lines.join("\n"),
-        ...(sentinelPassword !== undefined && { password: sentinelPassword }),
-      }),
-    );
+    return startServer({
+      sentinelConfig: lines.join("\n"),
+      ...(sentinelPassword !== undefined && { password: sentinelPassword }),
+      ...(port !== undefined && { port }),
+    });
   };
   const stop = async () => {
     // Sentinels first: they would start failovers while their servers go.
@@ -155,7 +158,7 @@ export async function startSentinels(options: SentinelsOptions = {}): Promise<Se
   try {
     const first = await startNode(undefined);
     await Promise.all(Array.from({ length: replicas }, () => startNode(first.port)));
-    await Promise.all(Array.from({ length: count }, () => startSentinel(first.port)));
+    await Promise.all(Array.from({ length: count }, async () => sentinels.push(await startSentinel(first.port))));
     await settled();
   } catch (error) {
     await stop();
@@ -192,6 +195,17 @@ export async function startSentinels(options: SentinelsOptions = {}): Promise<Se
       dead.add(server);
       await server.stop("SIGKILL");
       return server;
+    },
+    async killReplica() {
+      const lead = await master();
+      const server = living().find((one) => one.port !== lead);
+      if (server === undefined) throw new Error("no replica is alive");
+      dead.add(server);
+      await server.stop("SIGKILL");
+      return server;
+    },
+    async restartSentinel(index) {
+      sentinels[index] = await startSentinel(await master(), sentinels[index]!.port);
     },
     async killSentinel(index) {
       const sentinel = sentinels[index]!;

@@ -229,3 +229,48 @@ test("a sender that forgets its streams begins them anew, and needs nothing from
   }
   assert.deepEqual(receiver.resyncs, []);
 });
+
+test("frames that never came are counted, whatever heals the stream behind them", () => {
+  for (const [name, frames, reason] of [
+    ["cumulative", growing, "superseded"],
+    ["pinned", deltas, "gap"],
+  ] as const) {
+    const { sender, receiver } = setUp();
+    // One stream of each answer: its opening and its end are others.
+    const own = frames.slice(1, 30);
+    const send = (at: number) => sender.send(own[at]!.channel, own[at]!.payload);
+    for (let at = 0; at < 5; at++) receiver.receive(send(at));
+    for (let at = 5; at < 8; at++) send(at);
+    const next = send(8);
+    receiver.receive(next);
+    answer(sender, receiver, next.channel);
+    receiver.receive(send(9));
+    assert.ok(receiver.delivered.at(-1)!.payload.equals(own[9]!.payload), name);
+    assert.deepEqual([...receiver.undelivered], [[reason, 3]], name);
+  }
+});
+
+test("a frame that came and was given up is not counted again with those that never came", () => {
+  const { clock, sender, receiver } = setUp();
+  const own = growing.slice(1, 30);
+  const send = (at: number) => sender.send(own[at]!.channel, own[at]!.payload);
+  for (let at = 0; at < 3; at++) receiver.receive(send(at));
+  send(3);
+  receiver.receive(send(4));
+  clock.ms += 60_000;
+  receiver.rebuilder.tick();
+  assert.deepEqual([...receiver.undelivered], [["hold_timeout", 1]]);
+  // Its stream holds up nothing for a while: this one is given up at once, and its base comes for those behind it.
+  const next = send(5);
+  receiver.receive(next);
+  answer(sender, receiver, next.channel);
+  receiver.receive(send(6));
+  assert.ok(receiver.delivered.at(-1)!.payload.equals(own[6]!.payload));
+  assert.deepEqual(
+    [...receiver.undelivered],
+    [
+      ["hold_timeout", 2],
+      ["superseded", 1],
+    ],
+  );
+});
