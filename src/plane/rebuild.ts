@@ -186,7 +186,7 @@ export class Rebuilder {
     const baseInstance = whole ? reader.primerInstance : stream.instance;
     const baseSeq = whole ? reader.primerSeq : seq - reader.back;
     const body = reader.body();
-    const missed = known ? seq - stream.seq - 1 : 0;
+    const missed = known ? seq - stream.arrived - 1 : 0;
     const repaired = stream.base(seq);
     // A repair may come before the frame that it repeats.
     const early = repaired !== undefined && crc32(repaired) === crc ? repaired : undefined;
@@ -200,27 +200,27 @@ export class Rebuilder {
         if (!whole) this.#state.dropBases(stream);
         stream.sender.heardUnknown();
         this.#sink.undelivered("damaged", 1);
-        stream.counted++;
         this.#waiting.ask(stream, stream.seq, now);
         return;
       }
+      stream.seq = seq;
       stream.chain = reader.cumulative;
-      if (whole && stream.chain) this.#waiting.drop(stream, "superseded", seq);
-      this.#waiting.advance(stream, seq);
+      this.#arrived(stream, seq, missed);
       if (keep && early === undefined) this.#state.addBase(stream, seq, payload);
       if (whole) {
         stream.brokenUntil = 0;
         this.#rename(stream);
+        if (stream.chain) this.#waiting.drop(stream, "superseded", seq);
       }
       this.#waiting.pass(channel, domain, payload, stream, seq, whole ? "keyframe" : "delta");
       if (whole && this.#waiting.size > 0) this.#waiting.settle();
       return;
     }
     this.#sink.resync(!known ? "unknown_instance" : missed > 0 ? "gap" : "missing_base");
+    this.#arrived(stream, seq, missed);
     this.#waiting.ask(stream, seq, now);
     if (now < stream.brokenUntil) {
       this.#sink.undelivered("hold_timeout", 1);
-      stream.counted++;
       return;
     }
     this.#waiting.add({
@@ -240,6 +240,12 @@ export class Rebuilder {
       body: Buffer.from(body),
       deadline: now + this.#limits.holdMs,
     });
+  }
+
+  /** A record has come, and `missed` before it have not: nobody will deliver those any more. */
+  #arrived(stream: ReceiverStream, seq: number, missed: number): void {
+    stream.arrived = Math.max(stream.arrived, seq);
+    if (missed > 0) this.#sink.undelivered(this.#reader.cumulative ? "superseded" : "gap", missed);
   }
 
   /**
@@ -266,7 +272,10 @@ export class Rebuilder {
     const waited = this.#waiting.fill(stream, seq, crc, payload);
     if (missed && !waited && seq > stream.seq) {
       const late = stream.sender.heardSince(domain, stream.instance, stream.heardAs);
-      this.#waiting.advance(stream, seq, !late);
+      const passedOver = seq - stream.arrived - (late ? 0 : 1);
+      if (passedOver > 0) this.#sink.undelivered(stream.chain ? "superseded" : "gap", passedOver);
+      stream.seq = seq;
+      stream.arrived = Math.max(stream.arrived, seq);
       if (!late) this.#waiting.pass(channel, domain, payload, stream, seq, "keyframe");
     }
     this.#waiting.settle();

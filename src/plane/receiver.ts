@@ -63,8 +63,8 @@ export class ReceiverStream implements StreamEntry {
   readonly bases: Base[] = [];
   /** Highest sequence rebuilt. Anything not above it is a repeat, and so is what is held already. */
   seq = 0;
-  /** Frames above it that came and have been counted as undelivered. */
-  counted = 0;
+  /** Highest sequence that has come, rebuilt or not: what lies between it and the next one has been missed. */
+  arrived = 0;
   /** Frames of this stream in the hold. */
   held = 0;
   /**
@@ -89,16 +89,6 @@ export class ReceiverStream implements StreamEntry {
     now: number,
   ) {
     this.usedAt = now;
-  }
-
-  /** The frame `seq` has been rebuilt. @returns how many before it never came, and are in no count yet */
-  advance(seq: number): number {
-    if (seq <= this.seq) return 0;
-    // Where nothing has been rebuilt, the pod has joined in the middle.
-    const missed = this.seq === 0 ? 0 : Math.max(0, seq - this.seq - 1 - this.counted);
-    this.seq = seq;
-    this.counted = 0;
-    return missed;
   }
 
   base(seq: number): Buffer | undefined {

@@ -92,17 +92,8 @@ export class Waiting {
     if (stream.chain) this.drop(stream, "superseded", seq, own);
     if (own === undefined) return false;
     this.#hold.fill(own, payload);
-    this.advance(stream, seq);
+    stream.seq = Math.max(stream.seq, seq);
     return true;
-  }
-
-  /**
-   * The frame `seq` of the stream has been rebuilt: those before it that never came are counted, and the frame itself too,
-   * where it is not delivered.
-   */
-  advance(stream: ReceiverStream, seq: number, delivered = true): void {
-    const missed = stream.advance(seq) + (delivered ? 0 : 1);
-    if (missed > 0) this.#sink.undelivered(stream.chain ? "superseded" : "gap", missed);
   }
 
   /** Lets go of what can go, and bounds the rest. */
@@ -118,7 +109,6 @@ export class Waiting {
       (item) => item !== kept && item.stream === stream && item.payload === undefined && item.seq <= upTo,
     );
     stream.held -= dropped;
-    stream.counted += dropped;
     if (dropped > 0) this.#sink.undelivered(reason, dropped);
   }
 
@@ -153,12 +143,11 @@ export class Waiting {
     if (payload === undefined) {
       this.#sink.resync("checksum");
       stream.held--;
-      stream.counted++;
       stream.sender.heardUnknown();
       this.#sink.undelivered("damaged", 1);
       return null;
     }
-    this.advance(stream, item.seq);
+    stream.seq = Math.max(stream.seq, item.seq);
     if (item.keep) this.#state.addBase(stream, item.seq, payload);
     return payload;
   }
@@ -166,7 +155,6 @@ export class Waiting {
   #giveUp(item: Held<ReceiverStream>, reason: UndeliveredReason): void {
     this.#hold.remove((other) => other === item);
     item.stream!.held--;
-    item.stream!.counted++;
     item.stream!.brokenUntil = this.#clock.now() + this.#limits.holdMs * BROKEN_HOLDS;
     this.#sink.undelivered(reason, 1);
     this.#release();
