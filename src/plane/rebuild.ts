@@ -174,6 +174,7 @@ export class Rebuilder {
     this.#state.touch(stream, now);
     this.#frame(channel, stream, known, now);
     if (stream.seq === seq) stream.heardAs = heardAs;
+    if (stream.refused === seq) stream.refusedAs = heardAs;
   }
 
   /** A new frame of a stream: delivered where what it is coded against is here, else held. */
@@ -220,7 +221,9 @@ export class Rebuilder {
     this.#arrived(stream, seq, missed);
     this.#waiting.ask(stream, seq, now);
     if (now < stream.brokenUntil) {
+      // Counted now: its base may never come, and then nobody would. If it is the last of its message, it may yet be heard.
       this.#sink.undelivered("hold_timeout", 1);
+      stream.refused = seq;
       return;
     }
     this.#waiting.add({
@@ -270,8 +273,10 @@ export class Rebuilder {
     stream.chain = this.#reader.cumulative;
     if (keep) this.#state.addBase(stream, seq, payload);
     const waited = this.#waiting.fill(stream, seq, crc, payload);
-    if (missed && !waited && seq > stream.seq) {
-      const late = stream.sender.heardSince(domain, stream.instance, stream.heardAs);
+    const refused = stream.refused === seq;
+    if ((missed || refused) && !waited && seq > stream.seq) {
+      const since = refused ? stream.refusedAs : stream.heardAs;
+      const late = stream.sender.heardSince(domain, stream.instance, since);
       const passedOver = seq - stream.arrived - (late ? 0 : 1);
       if (passedOver > 0) this.#sink.undelivered(stream.chain ? "superseded" : "gap", passedOver);
       stream.seq = seq;

@@ -72,6 +72,9 @@ export class ReceiverStream implements StreamEntry {
    * once, so that a sender that does not answer cannot hold up its chats all the time. 0: not broken.
    */
   brokenUntil = 0;
+  /** The newest frame that came meanwhile, and its sender's count of records then: its repair is the frame itself. */
+  refused = 0;
+  refusedAs = 0;
   /** A base of it is on its way in chunks: nothing that waits for it is given up before, Clock milliseconds. */
   underwayUntil = 0;
   /** Its records are chained: a newer base supersedes older frames. */

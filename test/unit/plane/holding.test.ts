@@ -122,3 +122,22 @@ test("what comes back under our own epoch has been heard; what we never made is 
   assert.equal(receiver.delivered.length, 1);
   assert.equal(receiver.impostors, 1);
 });
+
+test("the last frame of a message that nobody waited for any more is heard when its repair comes, unless something overtook it", () => {
+  for (const overtaken of [false, true]) {
+    const { clock, sender, receiver } = setUp();
+    const sent = growing.slice(0, 5).map(({ channel, payload }) => sender.send(channel, payload));
+    receiver.receive(sent[0]!);
+    receiver.receive(sent[2]!);
+    clock.ms += limits.holdMs + 1;
+    receiver.rebuilder.tick();
+    receiver.receive(sent[4]!);
+    assert.equal(receiver.undelivered.get("hold_timeout"), 2, "its stream holds up nothing for a while");
+    if (overtaken) receiver.rebuilder.raw(sent[0]!.channel, deltas[0]!.payload, "exact");
+    for (const message of repairs(sender, receiver)) receiver.rebuilder.message(sent[0]!.channel, message);
+    const heard = overtaken ? [sent[0]!, deltas[0]!] : [sent[0]!, sent[4]!];
+    assert.deepEqual(payloads(receiver.delivered), payloads(heard));
+    receiver.receive(sent[4]!);
+    assert.equal(receiver.delivered.length, 2, "and once only");
+  }
+});
