@@ -2,6 +2,7 @@
 import type { Command } from "./command.js";
 import { config } from "./commands/config.js";
 import { healthcheck } from "./commands/healthcheck.js";
+import { inject } from "./commands/inject.js";
 import { sidecar } from "./commands/sidecar.js";
 
-export const commands: readonly Command[] = [sidecar, config, healthcheck];
+export const commands: readonly Command[] = [sidecar, config, healthcheck, inject];
