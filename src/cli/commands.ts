@@ -3,6 +3,8 @@ import type { Command } from "./command.js";
 import { config } from "./commands/config.js";
 import { healthcheck } from "./commands/healthcheck.js";
 import { inject } from "./commands/inject.js";
+import { injector } from "./commands/injector.js";
+import { injectorCerts } from "./commands/injector-certs.js";
 import { sidecar } from "./commands/sidecar.js";
 
-export const commands: readonly Command[] = [sidecar, config, healthcheck, inject];
+export const commands: readonly Command[] = [sidecar, config, healthcheck, inject, injector, injectorCerts];

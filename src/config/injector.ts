@@ -132,10 +132,15 @@ export const serverTable = {
     default: "5s",
     doc: "Longest time for a handshake, and for a request to come in. The API server gives up after its own timeout.",
   }),
+  drainDelayMs: setting("drain-delay", "server", {
+    kind: duration(0, HOUR),
+    default: "5s",
+    doc: "After SIGTERM, requests are served for this much longer, because the API server does not hear of it at once. Part of the drain timeout.",
+  }),
   drainTimeoutMs: setting("drain-timeout", "server", {
     kind: duration(0, HOUR),
-    default: "10s",
-    doc: "After SIGTERM, requests that have begun have this long.",
+    default: "15s",
+    doc: "After SIGTERM, everything has ended by then. Keep it below the pod's grace period.",
   }),
   logLevel: settingsUnder(ENV_PREFIX)("log-level", "server", {
     kind: choice(logLevels),

@@ -20,7 +20,8 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   proxy: ["core", "resp", "socketio", "plane", "broker", "trunk", "discovery"],
   app: ["core", "config", "metrics", "admin", "discovery", "plane", "socketio", "trunk", "broker", "proxy"],
   injector: ["core", "config"],
-  cli: ["core", "config", "app", "injector"],
+  "injector-app": ["core", "config", "metrics", "admin", "injector"],
+  cli: ["core", "config", "app", "injector", "injector-app"],
   main: ["cli"],
 };
 /** Rooms without sockets, timers, clocks or the process; what of Node's they may use. */
