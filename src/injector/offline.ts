@@ -76,6 +76,14 @@ function parsedJson(text: string): unknown {
 
 function changedDocument(document: Document.Parsed, source: string, mode: Mode, where: string, reports: Report[]) {
   const [error] = document.errors;
+  let before: unknown;
+  try {
+    // Aliases are looked up here only: to nothing, or to so much that they are an attack.
+    if (error === undefined) before = document.toJS();
+  } catch {
+    reports.push({ where, outcome: "not_yaml", text: "It has an alias that cannot be followed.", failed: true });
+    return source;
+  }
   if (error !== undefined) {
     // The library's message quotes the line, which may hold a password.
     const line = error.linePos?.[0].line;
@@ -83,7 +91,6 @@ function changedDocument(document: Document.Parsed, source: string, mode: Mode, 
     reports.push({ where, outcome: "not_yaml", text: `It is not YAML${at} (${error.code}).`, failed: true });
     return source;
   }
-  const before: unknown = document.toJS();
   const after = changed(before, mode, where, reports);
   if (after === before) return source;
   syncDocument(document, before, after);

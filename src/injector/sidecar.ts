@@ -1,4 +1,5 @@
 /** The container that is added. It needs nothing of the node, writes nothing, and passes Pod Security "restricted". */
+import type { V1Container, V1Probe } from "@kubernetes/client-node";
 import type { KubernetesVersion } from "../config/injector.js";
 import type { QuantityPair } from "../config/quantity.js";
 import type { Container, EnvEntry } from "./pod.js";
@@ -25,13 +26,14 @@ export interface SidecarPlan {
   readonly env: readonly EnvEntry[];
 }
 
-function probe(path: string, periodSeconds: number, failureThreshold: number) {
+function probe(path: string, periodSeconds: number, failureThreshold: number): V1Probe {
   return { httpGet: { path, port: ADMIN_PORT_NAME }, periodSeconds, timeoutSeconds: 3, failureThreshold };
 }
 
 /** The container, as it stands in the pod. */
 export function sidecarContainer({ native, image, imagePullPolicy, cpu, memory, env }: SidecarPlan): Container {
-  return {
+  // The type is the API's own, so that no field of it is one that the API does not know.
+  const container: V1Container = {
     name: NAME,
     image,
     imagePullPolicy,
@@ -39,7 +41,8 @@ export function sidecarContainer({ native, image, imagePullPolicy, cpu, memory, 
     // A native sidecar: it starts before the app, ends after it, and does not keep a Job from ending.
     ...(native && { restartPolicy: "Always" }),
     ports: [{ name: ADMIN_PORT_NAME, containerPort: ADMIN_PORT, protocol: "TCP" }],
-    env,
+    // Here for its place among the others.
+    env: [],
     resources: {
       requests: { cpu: cpu.request, memory: memory.request },
       // Without a limit for CPU unless one is asked for: a throttled sidecar delays every frame.
@@ -60,4 +63,5 @@ export function sidecarContainer({ native, image, imagePullPolicy, cpu, memory, 
       seccompProfile: { type: "RuntimeDefault" },
     },
   };
+  return { ...(container as unknown as Container), env };
 }

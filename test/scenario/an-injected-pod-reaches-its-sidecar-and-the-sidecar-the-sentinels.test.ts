@@ -6,13 +6,14 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { after, before, test } from "node:test";
-import type { Container, Pod } from "../../src/injector/pod.js";
+import type { Pod } from "../../src/injector/pod.js";
 import { ownSidecar } from "../../src/injector/record.js";
 import { freePorts } from "../support/ports.js";
 import { python } from "../support/python.js";
 import { RespClient } from "../support/resp-client.js";
 import { type Sentinels, startSentinels } from "../support/sentinels.js";
 import { cleanEnv, type Sidecar, startSidecar } from "../support/sidecar.js";
+import { environment, type Stored } from "../unit/injector/kubelet.js";
 import { answered, settings } from "../unit/injector/pods.js";
 
 const PASSWORD = "pass/word&more";
@@ -23,24 +24,6 @@ before(async () => {
 after(() => sentinels.stop());
 
 type Env = Record<string, string>;
-/** What Secrets and ConfigMaps hold, by name and key. */
-type Stored = Record<string, Record<string, string>>;
-
-/** A container's environment as the kubelet makes it: references looked up, $(NAME) replaced, $$ a dollar. */
-function environment({ env }: Container, stored: Stored): Env {
-  const made: Env = {};
-  for (const { name, value, valueFrom } of env ?? []) {
-    const from = valueFrom as { [kind: string]: { name: string; key: string } } | undefined;
-    const reference = from?.secretKeyRef ?? from?.configMapKeyRef;
-    made[name] = reference
-      ? stored[reference.name]![reference.key]!
-      : (value ?? "").replace(/\$\$|\$\(([^()]*)\)/g, (token, inner?: string) =>
-          inner === undefined ? "$" : (made[inner] ?? token),
-        );
-  }
-  return made;
-}
-
 interface Running {
   sidecar: Sidecar;
   app: Env;
