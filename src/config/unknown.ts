@@ -54,9 +54,8 @@ export function unknownVariables(env: Env, settings: Settings, prefix = ENV_PREF
       .sort()
       .map((name) => {
         const near = nearest(name.slice(name.startsWith(prefix) ? prefix.length : ENV_PREFIX.length), names);
-        const remedy = near
-          ? `Did you mean ${prefix}${near.replaceAll("-", "_").toUpperCase()}?`
-          : "Remove it; keyframe --help lists all.";
+        const meant = settings.find((setting) => setting.name === near)?.env;
+        const remedy = meant ? `Did you mean ${meant}?` : "Remove it; keyframe --help lists all.";
         // Its value may be a secret under a mistyped name, so it is not shown.
         return issue(name, "is not a variable of keyframe", remedy);
       })

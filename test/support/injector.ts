@@ -71,7 +71,7 @@ export async function startInjector(env: Record<string, string> = {}): Promise<I
   eachLine(child.stdout, onLine);
   eachLine(child.stderr, onLine);
   const logged = (event: string, deadlineMs = 10_000) =>
-    eventually(`the injector logs ${event}\n${logs.join("\n")}`, () => events.get(event), deadlineMs);
+    eventually(`the injector logs ${event}`, () => events.get(event), deadlineMs);
   const stop = async (signal: NodeJS.Signals = "SIGTERM") => {
     const code = await stopChild(child, signal);
     rmSync(dir, { recursive: true, force: true });
@@ -79,10 +79,14 @@ export async function startInjector(env: Record<string, string> = {}): Promise<I
   };
   let at: Record<string, unknown>;
   try {
-    at = await logged("listening", 20_000);
+    const ended = new Promise<never>((_resolve, reject) => {
+      child.once("exit", (code) => reject(new Error(`the injector ended with ${code}`)));
+    });
+    at = await Promise.race([logged("listening", 20_000), ended]);
+    ended.catch(() => {});
   } catch (error) {
     await stop("SIGKILL");
-    throw error;
+    throw new Error(`the injector does not listen:\n${logs.join("\n")}`, { cause: error });
   }
   const port = Number(String(at.listen).split(":").at(-1));
   const adminUrl = `http://${at.admin}`;
