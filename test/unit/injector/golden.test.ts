@@ -39,7 +39,7 @@ describe("the injector's golden cases", () => {
       const { reason, detail, notes, warnings, patched, patch } = answered(pod, injection, head.namespace);
       const status = { reason, ...(detail && { detail }), ...(notes.length > 0 && { notes }), warnings };
       const golden = `${folder}/golden/${name}.yaml`;
-      const after = `${stringify(status, { lineWidth: 0 })}---\n${stringify(patched, { lineWidth: 0, aliasDuplicateObjects: false })}`;
+      const after = `${stringify(status, { lineWidth: 0 })}---\n${stringify(patched, { lineWidth: 0, aliasDuplicateObjects: false, compat: "yaml-1.1" })}`;
       if (process.env.REFRESH_GOLDEN) writeFileSync(golden, after);
       assert.ok(existsSync(golden), `${golden} is not there: REFRESH_GOLDEN=1 writes it`);
       assert.equal(after, readFileSync(golden, "utf8"));
