@@ -1,6 +1,6 @@
 /**
- * Every annotation of a pod that the injector reads, in one table: name, values, meaning. The reading, the complaints and
- * the table of docs/INJECTOR.md are made from it.
+ * Every annotation of a pod that the injector reads, in one table: name, values, meaning. The reading and
+ * the complaints are made from it, and a test holds docs/INJECTOR.md to it.
  */
 
 import { upstreamText } from "../config/injector.js";
@@ -135,19 +135,4 @@ export function readAnnotations({ metadata }: Pod): { asked: Asked } | { problem
     return { problem: `${DOMAIN}upstream is given beside ${DOMAIN}upstream-secret. Remove one of the two.` };
   }
   return { asked: asked as Asked };
-}
-
-/** The table for the documentation, in Markdown. */
-export function annotationsTable(): string {
-  const rows = keys.map((key) => {
-    const { kind, example, doc } = table[key];
-    const accepted = kind.metavar.includes("|")
-      ? kind.metavar
-          .split("|")
-          .map((word) => `\`${word}\``)
-          .join(" or ")
-      : kind.metavar;
-    return `| \`${DOMAIN}${key}\` | ${accepted}, for example \`${example}\` | ${doc} |`;
-  });
-  return ["| annotation | values | meaning |", "| --- | --- | --- |", ...rows].join("\n");
 }
