@@ -19,8 +19,8 @@ export type Said = Hidden | Shown;
 
 // As Kubernetes reads it: $$ is a plain dollar.
 const TOKEN = /\$\$|\$\(([^()]*)\)/g;
-/** A variable that refers to itself through others would go on for ever; Kubernetes sees earlier ones only. */
-const MAX_DEPTH = 16;
+/** Variables that refer to each other can grow without bound; no URL is this long. */
+const LONGEST = 16 * 1024;
 
 /** JSON with its keys in order, so that two references that mean the same are the same text. */
 export function canonical(value: unknown): string {
@@ -40,50 +40,48 @@ function isReference(entry: EnvEntry): boolean {
   return entry.valueFrom !== undefined && entry.valueFrom !== null;
 }
 
-/** The last entry of that name before an index. */
-function before(env: readonly EnvEntry[], index: number, name: string): number {
-  return env.findLastIndex((entry, i) => i < index && entry.name === name);
+/** All entries that an entry's value needs, in the container's own order; without the entry itself. */
+export function needed({ env }: Container, entry: EnvEntry): EnvEntry[] {
+  const list = env ?? [];
+  const found: EnvEntry[] = [];
+  // Backwards, because a name means its nearest definition above.
+  const wanted = new Set(isReference(entry) ? [] : references(entry.value ?? ""));
+  for (let i = list.lastIndexOf(entry) - 1; i >= 0 && wanted.size > 0; i--) {
+    const candidate = list[i]!;
+    if (!wanted.delete(candidate.name)) continue;
+    found.push(candidate);
+    if (!isReference(candidate)) for (const name of references(candidate.value ?? "")) wanted.add(name);
+  }
+  return found.reverse();
 }
 
-/** What the entry at an index of a container's environment says. */
-export function said({ env }: Container, entry: EnvEntry): Said {
-  const list = env ?? [];
-  const at = list.lastIndexOf(entry);
+/** What an entry of a container's environment says. */
+export function said(container: Container, entry: EnvEntry): Said {
   if (isReference(entry)) return { kind: "hidden", reference: canonical(entry.valueFrom) };
-  const left = new Map<string, string | undefined>();
-  const text = flatten(list, at, left, 0);
+  const before = new Map<string, Said>();
+  for (const one of needed(container, entry)) {
+    const value: Said = isReference(one) ? { kind: "hidden", reference: canonical(one.valueFrom) } : put(one, before);
+    before.set(one.name, value);
+  }
+  const { text, left } = put(entry, before);
   const [only] = /^\$\([^()]*\)$/.test(text) ? [...left.values()] : [];
   return only === undefined ? { kind: "shown", text, left } : { kind: "hidden", reference: only };
 }
 
-function flatten(env: readonly EnvEntry[], at: number, left: Map<string, string | undefined>, depth: number): string {
-  const text = env[at]?.value ?? "";
-  return text.replace(TOKEN, (token, name: string | undefined) => {
+/** A text with what is known in the place of its $(NAME)s. */
+function put({ value }: EnvEntry, before: ReadonlyMap<string, Said>): Shown {
+  const left = new Map<string, string | undefined>();
+  let length = 0;
+  const text = (value ?? "").replace(TOKEN, (token, name: string | undefined) => {
     if (name === undefined) return token;
-    const source = before(env, at, name);
-    const entry = env[source];
-    if (entry === undefined || isReference(entry) || depth >= MAX_DEPTH) {
-      left.set(name, entry === undefined || !isReference(entry) ? undefined : canonical(entry.valueFrom));
-      return token;
+    const known = before.get(name);
+    if (known?.kind === "shown" && length + known.text.length <= LONGEST) {
+      for (const [inner, reference] of known.left) left.set(inner, reference);
+      length += known.text.length;
+      return known.text;
     }
-    return flatten(env, source, left, depth + 1);
+    left.set(name, known?.kind === "hidden" ? known.reference : undefined);
+    return token;
   });
-}
-
-/** All entries that an entry's value needs, in the container's own order; without the entry itself. */
-export function needed({ env }: Container, entry: EnvEntry): EnvEntry[] {
-  const list = env ?? [];
-  const found = new Set<number>();
-  const visit = (at: number): void => {
-    const of = list[at];
-    if (of === undefined || isReference(of)) return;
-    for (const name of references(of.value ?? "")) {
-      const source = before(list, at, name);
-      if (source < 0 || found.has(source)) continue;
-      found.add(source);
-      visit(source);
-    }
-  };
-  visit(list.lastIndexOf(entry));
-  return [...found].sort((a, b) => a - b).map((i) => list[i]!);
+  return { kind: "shown", text, left };
 }

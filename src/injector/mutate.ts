@@ -17,6 +17,16 @@ function was(value: unknown): Was | undefined {
   return value === undefined ? "absent" : value === null ? "null" : undefined;
 }
 
+function grouped<T>(list: readonly T[], keyOf: (item: T) => string): ReadonlyMap<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of list) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
 /** The value of the status annotation. */
 export function statusText(reason: Reason, notes: readonly Note[] = []): string {
   return [reason, ...new Set(notes.map(({ code }) => code))].join(", ");
@@ -32,9 +42,10 @@ export function inject(pod: Pod, { sidecar, edits, defaultContainer }: Plan, not
     if (before !== undefined) made.push([field, before]);
   };
 
+  const byContainer = grouped(edits, ({ container }) => container);
   const containers = pod.spec.containers.map((container) => {
-    const own = edits.filter((edit) => edit.container === container.name);
-    if (own.length === 0) return container;
+    const own = byContainer.get(container.name);
+    if (own === undefined) return container;
     note(`env ${container.name}`, container.env);
     return { ...container, env: edited(container, own, keeper, moved) };
   });
@@ -95,9 +106,10 @@ export function uninject(pod: Pod): Undone {
   const made = new Map(record.made);
 
   const others = (list: readonly Container[]) => list.filter(({ name }) => name !== NAME);
+  const byContainer = grouped(record.env, ([container]) => container);
   const containers = others(pod.spec.containers).map((container) => {
-    const own = record.env.filter(([name]) => name === container.name);
-    if (own.length === 0) return container;
+    const own = byContainer.get(container.name);
+    if (own === undefined) return container;
     const env = restored(container.env ?? [], own, held);
     return emptied(container, "env", env, made.get(`env ${container.name}`));
   });

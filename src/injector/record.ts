@@ -32,10 +32,13 @@ const contentKey = (entry: EnvEntry): string => JSON.stringify(contentOf(entry))
 /** The sidecar's environment as it grows: what holds the same is held once. */
 export class Keeper {
   readonly entries: EnvEntry[];
+  readonly #names: Set<string>;
   readonly #byContent = new Map<string, string>();
+  readonly #counts = new Map<string, number>();
 
   constructor(entries: readonly EnvEntry[]) {
     this.entries = [...entries];
+    this.#names = new Set(entries.map(({ name }) => name));
     for (const entry of entries) this.#byContent.set(contentKey(entry), entry.name);
   }
 
@@ -44,11 +47,19 @@ export class Keeper {
     const key = contentKey(entry);
     const held = this.#byContent.get(key);
     if (held !== undefined) return held;
-    const taken = new Set(this.entries.map(({ name }) => name));
-    let name = ORIGINAL + entry.name;
-    for (let n = 2; taken.has(name); n++) name = `${ORIGINAL}${entry.name}_${n}`;
+    const name = this.#freeName(ORIGINAL + entry.name);
     this.entries.push({ name, ...contentOf(entry) });
+    this.#names.add(name);
     this.#byContent.set(key, name);
+    return name;
+  }
+
+  #freeName(wanted: string): string {
+    let count = this.#counts.get(wanted) ?? 0;
+    let name: string;
+    do name = ++count === 1 ? wanted : `${wanted}_${count}`;
+    while (this.#names.has(name));
+    this.#counts.set(wanted, count);
     return name;
   }
 }

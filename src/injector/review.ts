@@ -10,6 +10,8 @@ import { isRecord, type Pod, podName, shapeProblem } from "./pod.js";
 import { type Note, notes as noteTexts, type Reason, type RejectReason, reasons, warning } from "./reasons.js";
 
 const API_VERSION = "admission.k8s.io/v1";
+// The API server passes on 4 KiB of them in all.
+const MAX_WARNINGS = 16;
 
 export interface Reviewed {
   readonly reason: Reason;
@@ -103,7 +105,9 @@ function reviewPod(pod: Pod, uid: string, asked: string, settings: Injection): R
     }
     case "inject": {
       const { plan, notes } = verdict;
-      const warnings = notes.map(({ code, about: what }) => warning(noteTexts[code], `(${what})`));
+      const warnings = notes
+        .slice(0, MAX_WARNINGS)
+        .map(({ code, about: what }) => warning(noteTexts[code], `(${what})`));
       return { ...about, notes, detail: "", answer: reply(inject(pod, plan, notes), warnings) };
     }
     default:

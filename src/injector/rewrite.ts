@@ -39,7 +39,7 @@ class Planner {
   readonly #asked: Asked;
   readonly #on: ReadonlySet<Which>;
   readonly #edits: Edit[] = [];
-  readonly #notes: Note[] = [];
+  readonly #notes = new Map<string, Note>();
   /** The ways that go through the sidecar. */
   readonly #routed: Route[] = [];
 
@@ -73,7 +73,9 @@ class Planner {
     if (websocket !== undefined && !websocketIn && this.#on.has("websocket")) {
       this.#note("websocket_url_left", container.name);
     }
-    const seen = this.#routed.filter((route) => route.container === container);
+    const seen = [websocketIn ? websocket : undefined, redisIn ? redis : undefined].filter(
+      (route) => route !== undefined,
+    );
     if (seen.some(({ target }) => target.droppedTls)) this.#note("tls_options_dropped", container.name);
     if (this.#source.kind === "app" && container.envFrom?.length && seen.some(({ hosts }) => hosts === undefined)) {
       this.#note("env_from_unseen", container.name);
@@ -82,11 +84,11 @@ class Planner {
 
   planned(): Planned | Refusal {
     if (this.#edits.length === 0) return refuse("nothing_routed", "What is switched on names other servers.");
-    return { kind: "planned", edits: this.#edits, env: this.#upstream(), notes: this.#notes };
+    return { kind: "planned", edits: this.#edits, env: this.#upstream(), notes: [...this.#notes.values()] };
   }
 
   #note(code: NoteCode, about: string): void {
-    if (!this.#notes.some((note) => note.code === code && note.about === about)) this.#notes.push({ code, about });
+    this.#notes.set(`${code} ${about}`, { code, about });
   }
 
   #edit(container: Container, name: string, value: string): void {

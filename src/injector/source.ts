@@ -40,7 +40,6 @@ export function sourceOf(containers: readonly Container[], settings: Injection, 
 
 function obstacle({ container, url, hosts, port, target, which }: Route): Refusal | undefined {
   const where = `${url.name} of container ${container.name}`;
-  if (target.problem !== undefined) return refuse("bad_upstream", `${where}: ${target.problem}.`);
   for (const entry of [url, hosts, port]) {
     const value = entry && said(container, entry);
     if (value?.kind !== "shown") continue;
@@ -49,6 +48,7 @@ function obstacle({ container, url, hosts, port, target, which }: Route): Refusa
     if (unknown === undefined || !container.envFrom?.length) continue;
     return refuse("upstream_hidden", `${entry!.name} of container ${container.name} uses $(${unknown}).`);
   }
+  if (target.problem !== undefined) return refuse("bad_upstream", `${where}: ${target.problem}.`);
   // The sidecar's settings have such names, and it refuses those that it does not know.
   const ours = [url, hosts, port].some((entry) => /\$\(KEYFRAME_/.test(entry?.value ?? ""));
   return ours

@@ -126,6 +126,10 @@ describe("pods that cannot have one", () => {
       said({ env, container }),
       /^upstream_hidden: REDIS_URL of container open-webui uses \$\(PASSWORD\)\.$/,
     );
+    assert.match(
+      said({ env: [{ name: "REDIS_URL", value: "$(URL)" }], container }),
+      /^upstream_hidden: .* uses \$\(URL\)\.$/,
+    );
     // Without envFrom it can only be a Service's variable, which the sidecar has too.
     assert.equal(said({ env: [{ name: "REDIS_URL", value: "redis://$(VALKEY_SERVICE_HOST):6379" }] }), "injected");
   });

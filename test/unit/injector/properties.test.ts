@@ -258,6 +258,32 @@ describe("any request at all", () => {
     );
   });
 
+  it("is answered soon, however its variables and containers multiply", () => {
+    const layer = (i: number) => ({ name: `V${i}`, value: i === 0 ? "x".repeat(100) : `$(V${i - 1})`.repeat(200) });
+    const towers = Array.from({ length: 200 }, (_, i) => layer(i));
+    const chain = Array.from({ length: 15_000 }, (_, i) => ({ name: `C${i}`, value: `$(C${i - 1})` }));
+    const apps = Array.from({ length: 5000 }, (_, i) => ({
+      name: `a${i}`,
+      env: [{ name: "WEBSOCKET_REDIS_URL", value: `redis://valkey/${i}?x=${i}` }],
+    }));
+    for (const containers of [
+      [{ name: "a", env: [...towers, { name: "WEBSOCKET_REDIS_URL", value: "redis://:$(V199)@valkey" }] }],
+      [{ name: "a", env: [...chain, { name: "WEBSOCKET_REDIS_URL", value: "redis://:$(C14999)@valkey" }] }],
+      apps,
+    ]) {
+      const began = process.cpuUsage();
+      const { reason, patched, patch } = answered(
+        { metadata: { labels: { "keyframe.dev/inject": "true" } }, spec: { containers } },
+        injection,
+      );
+      assert.equal(reason, "injected");
+      assert.ok(patch.length > 0);
+      assert.equal(uninject(patched).kind, "undone");
+      // Processor time, of which it takes a small part of this; without the bounds it does not end at all.
+      assert.ok(process.cpuUsage(began).user < 10_000_000);
+    }
+  });
+
   it("changes nothing in a file that is not about pods", () => {
     fc.assert(
       fc.property(
