@@ -6,7 +6,7 @@ import { DEFAULT_CONTAINER, STATUS } from "./annotations.js";
 import type { Plan } from "./decide.js";
 import type { Container, EnvEntry, Pod, PodSpec } from "./pod.js";
 import type { Note, Reason } from "./reasons.js";
-import { contentOf, Keeper, ownSidecar, type Record, readRecord, writeRecord } from "./record.js";
+import { type Changes, contentOf, Keeper, ownSidecar, readRecord, writeRecord } from "./record.js";
 import type { Edit } from "./rewrite.js";
 import { NAME, sidecarContainer } from "./sidecar.js";
 
@@ -35,8 +35,8 @@ export function statusText(reason: Reason, notes: readonly Note[] = []): string 
 /** The pod with its sidecar. */
 export function inject(pod: Pod, { sidecar, edits, defaultContainer }: Plan, notes: readonly Note[]): Pod {
   const keeper = new Keeper(sidecar.env);
-  const moved: Record["env"][number][] = [];
-  const made: Record["made"][number][] = [];
+  const moved: Changes["env"][number][] = [];
+  const made: Changes["made"][number][] = [];
   const note = (field: string, value: unknown) => {
     const before = was(value);
     if (before !== undefined) made.push([field, before]);
@@ -74,7 +74,7 @@ function edited(
   { name: container, env }: Container,
   edits: readonly Edit[],
   keeper: Keeper,
-  moved: Record["env"][number][],
+  moved: Changes["env"][number][],
 ): EnvEntry[] {
   const entries = [...(env ?? [])];
   for (const { name, content } of edits) {
@@ -121,7 +121,7 @@ export function uninject(pod: Pod): Undone {
   return { kind: "undone", pod: withoutAnnotations({ ...pod, spec }, record, made) };
 }
 
-function restored(env: readonly EnvEntry[], moved: Record["env"], held: ReadonlyMap<string, EnvEntry>): EnvEntry[] {
+function restored(env: readonly EnvEntry[], moved: Changes["env"], held: ReadonlyMap<string, EnvEntry>): EnvEntry[] {
   const entries = [...env];
   for (const [, name, keeper] of moved) {
     const at = entries.findLastIndex((entry) => entry.name === name);
@@ -140,7 +140,7 @@ function emptied<T extends object>(whole: T, field: string, list: readonly unkno
   return rest as T;
 }
 
-function withoutAnnotations(pod: Pod, record: Record, made: ReadonlyMap<string, Was>): Pod {
+function withoutAnnotations(pod: Pod, record: Changes, made: ReadonlyMap<string, Was>): Pod {
   const annotations = { ...pod.metadata?.annotations };
   for (const [name, before] of record.annotations) {
     if (before === null) delete annotations[name];

@@ -46,9 +46,9 @@ export interface Pod {
   readonly [other: string]: unknown;
 }
 
-type Record_ = Readonly<Record<string, unknown>>;
+type Fields = Readonly<Record<string, unknown>>;
 
-export function isRecord(value: unknown): value is Record_ {
+export function isRecord(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

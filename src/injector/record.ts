@@ -9,7 +9,8 @@ import { NAME } from "./sidecar.js";
 export const RECORD = "KEYFRAME_INJECTED";
 const ORIGINAL = "KEYFRAME_ORIGINAL_";
 
-export interface Record {
+/** What was changed, and how to undo it. */
+export interface Changes {
   readonly v: 1;
   /** Container, variable, and the sidecar's variable that holds what it was; null: there was none. */
   readonly env: readonly (readonly [string, string, string | null])[];
@@ -70,7 +71,7 @@ export function ownSidecar({ spec }: Pod): Container | undefined {
   return all.find(({ name, env }) => name === NAME && env?.some((entry) => entry.name === RECORD));
 }
 
-export function writeRecord(record: Record): EnvEntry {
+export function writeRecord(record: Changes): EnvEntry {
   // Kubernetes looks for $(NAME) in values; names of variables cannot hold a dollar, but those of JSON texts may.
   return { name: RECORD, value: JSON.stringify(record).replaceAll("$", "\\u0024") };
 }
@@ -82,7 +83,7 @@ const isTriple = (value: unknown): boolean =>
   Array.isArray(value) && isPair(value.slice(0, 2)) && isPair(value.slice(1, 3));
 
 /** The record of a sidecar, or undefined where somebody has damaged it. */
-export function readRecord({ env }: Container): Record | undefined {
+export function readRecord({ env }: Container): Changes | undefined {
   let found: unknown;
   try {
     found = JSON.parse(env?.find(({ name }) => name === RECORD)?.value ?? "");
@@ -93,5 +94,5 @@ export function readRecord({ env }: Container): Record | undefined {
   const { env: moved, made, annotations } = found;
   if (!Array.isArray(moved) || !moved.every(isTriple) || !Array.isArray(made) || !made.every(isPair)) return undefined;
   if (!Array.isArray(annotations) || !annotations.every(isPair)) return undefined;
-  return found as unknown as Record;
+  return found as unknown as Changes;
 }

@@ -58,9 +58,12 @@ export async function startWebhook(config: InjectorConfig, pair: KeyPair, log: L
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", (_request, payload, done) => gather(payload, config.bodyBytes, done));
   app.setNotFoundHandler((_request, reply) => reply.code(404).send(NOT_FOUND));
-  app.setErrorHandler((error, _request, reply) =>
-    reply.code(200).send(account.note(rejection("internal_error", "", undefined, error), performance.now())),
-  );
+  app.setErrorHandler((error: { statusCode?: number }, _request, reply) => {
+    // What the framework itself finds wrong with a request, such as the name of its type, is a fault of whoever sent it.
+    const theirs = error.statusCode !== undefined && error.statusCode < 500;
+    const answer = theirs ? rejection("malformed") : rejection("internal_error", "", undefined, error);
+    return reply.code(200).send(account.note(answer, performance.now()));
+  });
   app.post("/mutate", (request: FastifyRequest, reply) => {
     const from = performance.now();
     return reply.send(account.note(reviewed(request.body, config), from));

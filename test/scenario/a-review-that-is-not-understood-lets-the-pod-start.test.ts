@@ -111,6 +111,21 @@ test("what is too large leaves its connection in order", async () => {
   agent.destroy();
 });
 
+test("a request of any type, or of none that exists, is looked at or let through", async () => {
+  for (const [type, patched] of [
+    ["text/plain", true],
+    ["application/json; charset=latin1", true],
+    ["///", undefined],
+    ["", undefined],
+  ] as const) {
+    const { status, body } = await injector.post(JSON.stringify(good), { headers: { "content-type": type } });
+    assert.equal(status, 200, type);
+    const { response } = JSON.parse(body) as Response;
+    assert.equal(response.allowed, true);
+    if (patched) assert.ok(response.patch !== undefined, type);
+  }
+});
+
 test("other paths and methods are not found", async () => {
   assert.equal((await injector.post("{}", { path: "/" })).status, 404);
 });
