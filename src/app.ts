@@ -137,7 +137,11 @@ function resolverOf(config: Config, tls: TlsOptions | undefined, log: Log, meter
     {
       nodes: upstream.nodes,
       master: upstream.master,
-      login: { username: upstream.sentinelUsername, password: upstream.sentinelPassword },
+      login: {
+        username: upstream.sentinelUsername,
+        password: upstream.sentinelPassword,
+        optional: upstream.sentinelLoginOptional,
+      },
       serverLogin: { username: upstream.username, password: upstream.password },
       tls,
       timeoutMs: config.sentinelTimeoutMs,

@@ -3,7 +3,8 @@
  * be a password; here all faults come back and no argument is quoted.
  */
 import { parseArgs } from "node:util";
-import { settings } from "../config/table.js";
+import type { Settings } from "../config/setting.js";
+import { settings as sidecarSettings } from "../config/table.js";
 import type { ConfigIssue, Flags } from "../config/types.js";
 import type { Switch } from "./command.js";
 
@@ -16,7 +17,11 @@ export interface ParsedFlags {
 }
 
 /** Parses what follows the command's name. `switches` are the command's own flags without a value. */
-export function parseFlags(args: readonly string[], switches: readonly Switch[]): ParsedFlags {
+export function parseFlags(
+  args: readonly string[],
+  switches: readonly Switch[],
+  settings: Settings = sidecarSettings,
+): ParsedFlags {
   // Without a prototype, so that --constructor is as unknown as any other name.
   const options: Record<string, { type: "string" | "boolean" }> = Object.create(null);
   for (const { name, flag } of settings) if (flag !== undefined) options[name] = { type: "string" };

@@ -1,12 +1,11 @@
 /**
- * The life of the sidecar's process: start, run until a signal, drain. Whatever nobody has caught ends the process at
+ * The life of a process, the sidecar's or the injector's: start, run until a signal, drain. Whatever nobody has caught ends the process at
  * once, because the state of the streams can no longer be trusted; the pod starts it again.
  */
-import type { Config } from "../config/types.js";
 import type { Log } from "../core/ports.js";
 import { Exit, type ExitCode } from "./command.js";
 
-/** A running sidecar, as app.ts hands it out. */
+/** A running sidecar or injector, as its composition root hands it out. */
 export interface Sidecar {
   readonly listen: string;
   readonly admin: string;
@@ -18,10 +17,15 @@ export interface Host extends Pick<NodeJS.EventEmitter, "on" | "off"> {
   exit(code: ExitCode): void;
 }
 
-export interface Life {
+/** What the life of a process needs of its configuration. */
+export interface Timed {
+  readonly drainTimeoutMs: number;
+}
+
+export interface Life<C extends Timed> {
   readonly log: Log;
   readonly flush: () => void;
-  readonly start: (config: Config, log: Log) => Promise<Sidecar>;
+  readonly start: (config: C, log: Log) => Promise<Sidecar>;
   readonly host: Host;
 }
 
@@ -29,7 +33,7 @@ export interface Life {
 const GRACE_MS = 2000;
 
 /** Runs a sidecar to its end and returns the exit code. Installs the process's handlers and removes them again. */
-export async function live(config: Config, warnings: readonly string[], life: Life): Promise<ExitCode> {
+export async function live<C extends Timed>(config: C, warnings: readonly string[], life: Life<C>): Promise<ExitCode> {
   const { log, flush, start, host } = life;
   const leave = (code: ExitCode) => {
     try {

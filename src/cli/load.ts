@@ -1,8 +1,9 @@
 /** Arguments, environment and the files they name to a configuration, or to error lines on stderr. */
 import { readFileSync, statSync } from "node:fs";
 import { issueText } from "../config/help.js";
-import { parseConfig, readSetting } from "../config/parse.js";
-import { type SettingKey, table } from "../config/table.js";
+import { parseConfig } from "../config/parse.js";
+import { given, type Settings } from "../config/setting.js";
+import { settings as sidecarSettings } from "../config/table.js";
 import type { ConfigIssue, Env, FileContent, Files, Flags, ParseResult } from "../config/types.js";
 import type { Io, Switch } from "./command.js";
 import { parseFlags } from "./flags.js";
@@ -27,12 +28,12 @@ export function reportIssues(issues: readonly ConfigIssue[], io: Io): void {
   io.stderr(`keyframe: ${count} in the configuration\n${issues.map((issue) => `  ${issueText(issue)}\n`).join("")}`);
 }
 
-function readFiles(env: Env, flags: Flags): Files {
+/** What the files hold that settings name. */
+export function readFiles(env: Env, flags: Flags, settings: Settings = sidecarSettings): Files {
   const files: Record<string, FileContent> = {};
-  for (const key of Object.keys(table) as SettingKey[]) {
-    if (!table[key].readsFile) continue;
-    const path = readSetting(key, env, flags).value;
-    if (typeof path === "string") files[path] = readBounded(path);
+  for (const setting of settings) {
+    const path = setting.readsFile ? given(setting, env, flags)?.text : undefined;
+    if (path) files[path] = readBounded(path);
   }
   return files;
 }

@@ -43,10 +43,11 @@ function help(commands: readonly Command[]): string {
   const [only] = commands;
   const usage = commands.length === 1 ? only!.name : "<command>";
   const lines = commands.flatMap(({ name, summary, switches }) => [
-    `  ${name.padEnd(12)}  ${summary}`,
-    ...switches.map((option) => `  ${"".padEnd(12)}  --${option.name}: ${option.doc}`),
+    `  ${name.padEnd(14)}  ${summary}`,
+    ...switches.map((option) => `  ${"".padEnd(14)}  --${option.name}: ${option.doc}`),
   ]);
-  return `Usage: keyframe ${usage} [flags]
+  const settings = commands.length === 1 ? only!.settings : undefined;
+  return `Usage: keyframe ${usage} ${(commands.length === 1 && only!.usage) || "[flags]"}
        keyframe --help | --version
 
 ${commands.length === 1 ? "Command" : "Commands"}:
@@ -54,6 +55,6 @@ ${lines.join("\n")}
 
 Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.
 
-${settingsHelp()}
+${settingsHelp(settings)}
 `;
 }

@@ -1,16 +1,9 @@
 /** Rules that hold between settings, and between a setting and the file it names, after each has been read by itself. */
 import { shownValue } from "./redact.js";
+import type { Given } from "./setting.js";
 import { type SettingKey, table, type ValueOf } from "./table.js";
-import type { ConfigIssue, Files, Source, Upstream } from "./types.js";
+import type { ConfigIssue, Files, Upstream } from "./types.js";
 import { isLoopback } from "./values.js";
-
-/** A setting as it was given: where, and the text. */
-export interface Given {
-  readonly source: Source;
-  /** `KEYFRAME_X` or `--x`, for messages. */
-  readonly label: string;
-  readonly text: string;
-}
 
 /** The settings that were given, or have a default, and could be read. */
 export type Values = { readonly [K in SettingKey]: ValueOf<K> | undefined };
@@ -88,7 +81,7 @@ export function completeUpstream(reading: Reading): Upstream | undefined {
   const { values } = reading;
   const password = passwordOf(reading, "upstream");
   const sentinelPassword = passwordOf(reading, "sentinel");
-  const url = values.upstream?.upstream;
+  const url = behindSentinels(reading, values.upstream?.upstream);
   if (reading.where("upstream") === undefined) {
     const remedy = `Name the server behind the sidecar, for example ${table.upstream.env}=redis://valkey:6379/0.`;
     wrong(reading, "upstream", "is not set", remedy);
@@ -109,10 +102,36 @@ export function completeUpstream(reading: Reading): Upstream | undefined {
   const sentinelUsername = values.sentinelUsername;
   const own = { ...url, ...(username !== undefined && { username }), ...(password !== undefined && { password }) };
   if (own.kind === "static") return own;
+  if (values.sentinelHosts !== undefined && sentinelUsername === undefined && sentinelPassword === undefined) {
+    return { ...own, ...asSentinelLogin(own) };
+  }
   return {
     ...own,
     ...(sentinelUsername !== undefined && { sentinelUsername }),
     ...(sentinelPassword !== undefined && { sentinelPassword }),
+  };
+}
+
+/** With a list of sentinels, the host of the URL is the master's name, as it is to Open WebUI. */
+function behindSentinels(reading: Reading, url: Upstream | undefined): Upstream | undefined {
+  const { sentinelHosts: hosts, sentinelPort: port } = reading.values;
+  if (url === undefined || hosts === undefined) return url;
+  if (url.kind === "sentinel") {
+    wrong(reading, "sentinelHosts", `is set, but ${labelOf(reading, "upstream")} names sentinels itself`, ONE);
+    return url;
+  }
+  const { host, port: _port, ...same } = url;
+  if (port === undefined) return url;
+  return { ...same, kind: "sentinel", master: host, nodes: hosts.map((node) => ({ host: node, port })) };
+}
+
+/** Open WebUI shows the URL's credentials to the sentinels too; it did not before 0.12, so a refusal is no obstacle. */
+function asSentinelLogin({ username, password }: Upstream) {
+  if (password === undefined) return {};
+  return {
+    ...(username !== undefined && { sentinelUsername: username }),
+    sentinelPassword: password,
+    sentinelLoginOptional: true,
   };
 }
 

@@ -1,5 +1,6 @@
 /** The table as text: the settings part of `--help`, error messages, and the two forms of `keyframe config`. */
-import { groups, type Setting, settings } from "./table.js";
+import type { Setting, Settings } from "./setting.js";
+import { settings as sidecarSettings } from "./table.js";
 import type { ConfigIssue, EffectiveSetting } from "./types.js";
 
 const WIDTH = 100;
@@ -28,8 +29,8 @@ function entry(setting: Setting): string {
 }
 
 /** Every setting, by group, as `--help` prints it. */
-export function settingsHelp(): string {
-  const sections = groups.map((group) => {
+export function settingsHelp(settings: Settings = sidecarSettings): string {
+  const sections = [...new Set(settings.map(({ group }) => group))].map((group) => {
     const entries = settings.filter((setting) => setting.group === group).map(entry);
     return `${group[0]!.toUpperCase()}${group.slice(1)}:\n${entries.join("\n")}`;
   });

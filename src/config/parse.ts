@@ -2,17 +2,10 @@
  * Environment and flags in, a checked configuration or every error at once out. Pure: it looks at nothing but its
  * arguments, so files that settings name are read by the command line and handed in.
  */
-import {
-  checkAuthorities,
-  checkPairs,
-  completeUpstream,
-  type Given,
-  type Reading,
-  showable,
-  type Values,
-} from "./check.js";
-import { scrubber, shownValue } from "./redact.js";
-import { type Setting, type SettingKey, table, type ValueOf } from "./table.js";
+import { checkAuthorities, checkPairs, completeUpstream, type Reading, showable, type Values } from "./check.js";
+import { scrubber } from "./redact.js";
+import { given, readGiven, type Setting } from "./setting.js";
+import { type SettingKey, settings, table, type ValueOf } from "./table.js";
 import type { Config, ConfigIssue, EffectiveSetting, Env, Files, Flags, ParseResult, Upstream } from "./types.js";
 import { unknownFlags, unknownVariables } from "./unknown.js";
 import { showUpstream } from "./upstream.js";
@@ -33,38 +26,15 @@ export type {
 
 const keys = Object.keys(table) as SettingKey[];
 
-/**
- * Where a setting's value comes from: flag, then variable, then default. An empty variable counts as none, because
- * manifests leave them empty; white space around a value is dropped, except in a password.
- */
-function given(key: SettingKey, env: Env, flags: Flags): Given | undefined {
-  const setting: Setting = table[key] as Setting;
-  const flag = setting.flag === undefined ? undefined : flags[setting.name];
-  if (flag !== undefined) return { source: "flag", label: setting.flag!, text: flag === true ? "" : flag.trim() };
-  const raw = env[setting.env];
-  const text = setting.kind.secret ? raw : raw?.trim();
-  if (text !== undefined && text !== "") return { source: "env", label: setting.env, text };
-  if (setting.default !== undefined) return { source: "default", label: setting.env, text: setting.default };
-  return undefined;
-}
-
 /** Reads a single setting, for commands that need no more than one. Neither member is there if it was not given. */
 export function readSetting<K extends SettingKey>(
   key: K,
   env: Env,
   flags: Flags,
 ): { value?: ValueOf<K>; issue?: ConfigIssue } {
-  const setting = table[key] as unknown as Setting<ValueOf<K>>;
-  const found = given(key, env, flags);
-  if (found === undefined) return {};
-  if (found.text === "") {
-    const remedy = `For example ${found.label}=${setting.example}.`;
-    return { issue: { setting: found.label, value: undefined, problem: "needs a value", remedy } };
-  }
-  const read = setting.kind.read(found.text);
-  if (read.ok) return { value: read.value };
-  const value = showable(key, found.text) ? shownValue(found.text) : undefined;
-  return { issue: { setting: found.label, value, problem: read.problem, remedy: read.remedy } };
+  const found = readGiven(table[key] as unknown as Setting<ValueOf<K>>, env, flags);
+  if (found.issue === undefined || showable(key, given(table[key] as Setting, env, flags)?.text)) return found;
+  return { issue: { ...found.issue, value: undefined } };
 }
 
 /**
@@ -75,14 +45,14 @@ export function readSetting<K extends SettingKey>(
  * @param files  what the files named by `readsFile` settings hold; a password file that is missing here is an error
  */
 export function parseConfig(env: Env, flags: Flags, files: Files = {}): ParseResult {
-  const errors = [...unknownFlags(flags), ...unknownVariables(env)];
+  const errors = [...unknownFlags(flags, settings), ...unknownVariables(env, settings)];
   const entries = keys.map((key) => {
     const { value, issue } = readSetting(key, env, flags);
     if (issue) errors.push(issue);
     return [key, value];
   });
   const values = Object.fromEntries(entries) as Values;
-  const reading: Reading = { values, files, errors, where: (key) => given(key, env, flags) };
+  const reading: Reading = { values, files, errors, where: (key) => given(table[key] as Setting, env, flags) };
   const upstream = completeUpstream(reading);
   checkAuthorities(reading);
   checkPairs(reading);
@@ -114,6 +84,8 @@ function assemble(values: { readonly [K in SettingKey]: ValueOf<K> }, upstream: 
     sentinelUsername: _sentinelUsername,
     sentinelPassword: _sentinelPassword,
     sentinelPasswordFile: _sentinelPasswordFile,
+    sentinelHosts: _sentinelHosts,
+    sentinelPort: _sentinelPort,
     ...same
   } = values;
   return { ...same, upstream, upstreamCaFile };
@@ -144,8 +116,8 @@ function effective(config: Config, { values, where }: Reading): EffectiveSetting
   return keys.map((key) => {
     const setting = table[key] as Setting;
     const value = values[key];
-    const shown = key === "upstream" ? showUpstream(config.upstream) : setting.kind.show(value);
     const { name, env } = setting;
-    return { name, env, value: value === undefined ? undefined : shown, source: where(key)?.source ?? "default" };
+    const show = () => (key === "upstream" ? showUpstream(config.upstream) : setting.kind.show(value));
+    return { name, env, value: value === undefined ? undefined : show(), source: where(key)?.source ?? "default" };
   });
 }

@@ -3,6 +3,7 @@
  * reference in the documentation are all made from it. A setting `flush-window` is the variable
  * KEYFRAME_FLUSH_WINDOW and the flag --flush-window; a flag wins over a variable, a variable over the default.
  */
+import { ENV_PREFIX, type Row, type Setting, settingsUnder, type ValueIn } from "./setting.js";
 import { emitterModes, fleetModes, frameModes, logLevels } from "./types.js";
 import { upstreamUrl } from "./upstream.js";
 import {
@@ -12,7 +13,8 @@ import {
   count,
   duration,
   filePath,
-  type Kind,
+  hostList,
+  MAX_PORT,
   plainText,
   secretText,
   size,
@@ -21,46 +23,8 @@ import {
 export const groups = ["addresses", "upstream", "frames", "streams", "limits", "time limits", "log"] as const;
 export type Group = (typeof groups)[number];
 
-export interface Setting<T = unknown> {
-  readonly name: string;
-  readonly env: string;
-  /** Undefined for secrets: a process list shows flags. */
-  readonly flag: string | undefined;
-  readonly group: Group;
-  readonly kind: Kind<T>;
-  /** As the operator would write it; undefined where nothing is a sensible default. */
-  readonly default: string | undefined;
-  readonly example: string;
-  readonly doc: string;
-  /** The command line reads the named file and hands its content to the parse. */
-  readonly readsFile: boolean;
-}
-
-interface Row<T> {
-  readonly default?: string;
-  readonly example?: string;
-  readonly doc: string;
-  readonly readsFile?: boolean;
-  readonly kind: Kind<T>;
-}
-
-export const ENV_PREFIX = "KEYFRAME_";
-
-function setting<T>(name: string, group: Group, row: Row<T>): Setting<T> {
-  const example = row.example ?? row.default;
-  if (example === undefined) throw new Error(`setting ${name} has neither an example nor a default`);
-  return {
-    name,
-    env: ENV_PREFIX + name.replaceAll("-", "_").toUpperCase(),
-    flag: row.kind.secret ? undefined : `--${name}`,
-    group,
-    kind: row.kind,
-    default: row.default,
-    example,
-    doc: row.doc,
-    readsFile: row.readsFile ?? false,
-  };
-}
+const make = settingsUnder(ENV_PREFIX);
+const setting = <T>(name: string, group: Group, row: Row<T>): Setting<T> => make(name, group, row);
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -113,6 +77,16 @@ export const table = {
     kind: plainText,
     example: "valkey.data.svc",
     doc: "Name the upstream's certificate must carry, where it is not the host that is dialled.",
+  }),
+  sentinelHosts: setting("sentinel-hosts", "upstream", {
+    kind: hostList,
+    example: "sentinel-0,sentinel-1,sentinel-2",
+    doc: "Sentinels, as Open WebUI names them in WEBSOCKET_SENTINEL_HOSTS. With them, the host of a redis:// URL is the name of the master, and its credentials are shown to the sentinels as well unless they have their own.",
+  }),
+  sentinelPort: setting("sentinel-port", "upstream", {
+    kind: count(1, MAX_PORT),
+    default: "26379",
+    doc: "Port of the sentinels of that list.",
   }),
   sentinelUsername: setting("sentinel-username", "upstream", {
     kind: plainText,
@@ -320,6 +294,6 @@ export const table = {
 
 export type Table = typeof table;
 export type SettingKey = keyof Table;
-export type ValueOf<K extends SettingKey> = Table[K] extends Setting<infer T> ? T : never;
+export type ValueOf<K extends SettingKey> = ValueIn<Table[K]>;
 
 export const settings: readonly Setting[] = Object.values(table) as readonly Setting[];

@@ -26,6 +26,8 @@ export type Upstream =
       readonly master: string;
       readonly sentinelUsername?: string;
       readonly sentinelPassword?: string;
+      /** The credentials are the servers' own, tried at the sentinels as well; a sentinel that refuses them is asked without. */
+      readonly sentinelLoginOptional?: boolean;
     });
 
 export const frameModes = ["auto", "off"] as const;

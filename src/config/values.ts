@@ -199,6 +199,21 @@ export const channelList: Kind<string[]> = {
   show: (names) => names.join(","),
 };
 
+/** Host names or IP addresses without ports, separated by commas. */
+export const hostList: Kind<string[]> = {
+  metavar: "list",
+  bounds: undefined,
+  secret: false,
+  read(text) {
+    const hosts = text.split(",").flatMap((name) => name.trim() || []);
+    const write = "Write hosts without ports, separated by commas.";
+    if (hosts.length === 0) return bad("names no host", write);
+    if (!hosts.every(isHost)) return bad("has an entry that is neither an IP address nor a host name", write);
+    return good(hosts);
+  },
+  show: (hosts) => hosts.join(","),
+};
+
 export const secretText: Kind<string> = {
   metavar: "text",
   bounds: undefined,

@@ -9,6 +9,8 @@ import { secureOptions, type TlsOptions } from "./open.js";
 export interface Login {
   username: string | undefined;
   password: string | undefined;
+  /** Where the server refuses it, go on as nobody. */
+  optional?: boolean | undefined;
 }
 
 export interface ClientOptions extends Login {
@@ -131,12 +133,13 @@ export class Clients {
   }
 
   async #authenticate(client: Redis): Promise<void> {
-    const { username, password } = this.#options;
+    const { username, password, optional } = this.#options;
     if (password === undefined) return;
     try {
       await client.call("AUTH", username === undefined ? [password] : [username, password]);
     } catch (error) {
       // A password more than is asked for is no reason to stay away.
+      if (optional && /^(WRONGPASS|ERR)\b/.test((error as Error).message)) return;
       if (!/without any password configured|no password is set/i.test((error as Error).message)) throw error;
     }
   }

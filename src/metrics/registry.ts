@@ -55,7 +55,11 @@ interface Reading {
   readonly read: () => number;
 }
 
+export type Catalog = Readonly<Record<string, MetricSpec>>;
+
 export interface MetricsOptions {
+  /** The sidecar's, unless another process has its own. */
+  readonly catalog?: Catalog;
   /** Also export prom-client's process and Node.js metrics, and the event loop's lag. Off in unit tests: it starts timers. */
   readonly process?: boolean;
 }
@@ -70,11 +74,13 @@ export class Metrics implements Meter {
   readonly #sums = new Map<string, Map<string, Sum>>();
   readonly #histograms = new Map<string, Distribution>();
   readonly #gauges = new Map<string, Map<string, Reading>>();
+  readonly #catalog: Catalog;
   #stop = () => {};
 
   constructor(options: MetricsOptions = {}) {
     this.contentType = this.#registry.contentType;
-    for (const [name, spec] of Object.entries<MetricSpec>(catalog)) {
+    this.#catalog = options.catalog ?? catalog;
+    for (const [name, spec] of Object.entries(this.#catalog)) {
       if (spec.type === "counter") this.#addCounter(name, spec);
       else if (spec.type === "gauge") this.#addGauge(name, spec);
       else this.#addHistogram(name, spec);
@@ -84,18 +90,18 @@ export class Metrics implements Meter {
 
   /** The handle of a counter; the same labels give the same handle. */
   counter(name: string, labels: Labels = {}): Counter {
-    const key = checked(name, "counter", labels);
+    const key = checked(this.#catalog, name, "counter", labels);
     return this.#sums.get(name)!.get(key)!;
   }
 
   histogram(name: string, labels: Labels = {}): Histogram {
-    checked(name, "histogram", labels);
+    checked(this.#catalog, name, "histogram", labels);
     return this.#histograms.get(name)!;
   }
 
   /** Registers where a gauge is read from. A second reader for the same name and labels throws. */
   gauge(name: string, read: () => number, labels: Labels = {}): void {
-    const key = checked(name, "gauge", labels);
+    const key = checked(this.#catalog, name, "gauge", labels);
     const readings = this.#gauges.get(name)!;
     if (readings.has(key)) throw new Error(`metric ${name}{${key}} already has a reader`);
     readings.set(key, { labels, read });
@@ -200,8 +206,8 @@ export function combinations(spec: MetricSpec): Labels[] {
   return sets;
 }
 
-function checked(name: string, type: MetricSpec["type"], labels: Labels): string {
-  const spec = Object.hasOwn(catalog, name) ? (catalog as Record<string, MetricSpec>)[name] : undefined;
+function checked(known: Catalog, name: string, type: MetricSpec["type"], labels: Labels): string {
+  const spec = Object.hasOwn(known, name) ? known[name] : undefined;
   if (spec === undefined) throw new Error(`metric ${name} is not in the catalogue`);
   if (spec.type !== type) throw new Error(`metric ${name} is a ${spec.type}, not a ${type}`);
   for (const [label, value] of Object.entries(labels)) {

@@ -4,7 +4,7 @@
  */
 import { get } from "node:http";
 import { readSetting } from "../../config/parse.js";
-import { table } from "../../config/table.js";
+import { settings, table } from "../../config/table.js";
 import type { HostPort } from "../../config/types.js";
 import { unknownFlags } from "../../config/unknown.js";
 import { showHostPort } from "../../config/values.js";
@@ -21,7 +21,7 @@ export const healthcheck: Command = {
   async run(args, io) {
     const { flags, switches, errors } = parseFlags(args, this.switches);
     const { value, issue } = readSetting("admin", io.env, flags);
-    const issues = [...errors, ...unknownFlags(flags), ...(issue ? [issue] : [])];
+    const issues = [...errors, ...unknownFlags(flags, settings), ...(issue ? [issue] : [])];
     if (value?.port === 0) {
       const problem = "takes any free port, which another process cannot know";
       issues.push({ setting: table.admin.env, value: undefined, problem, remedy: "Name a port." });

@@ -295,3 +295,49 @@ describe("warnings", () => {
   it("name a user without a password", () =>
     assert.match(warnings({ KEYFRAME_UPSTREAM: "redis://u@h" }), /no password/));
 });
+
+describe("a list of sentinels, as Open WebUI has it", () => {
+  const hosts = { KEYFRAME_SENTINEL_HOSTS: "s1, s2,", KEYFRAME_SENTINEL_PORT: "26380" };
+  const upstreamOf = (url: string, env: Env = {}) =>
+    parsed({ KEYFRAME_UPSTREAM: url, ...hosts, ...env }).config.upstream;
+  const nodes = [
+    { host: "s1", port: 26_380 },
+    { host: "s2", port: 26_380 },
+  ];
+
+  it("makes the URL's host the master's name, letter for letter", () => {
+    const expected = { kind: "sentinel", nodes, master: "MyMaster", tls: false, db: 1 };
+    assert.deepEqual(upstreamOf("redis://MyMaster:6379/1"), expected);
+    assert.deepEqual(upstreamOf("rediss://MyMaster/1"), { ...expected, tls: true });
+  });
+  it("has Sentinel's usual port by default", () => {
+    const env = { KEYFRAME_UPSTREAM: "redis://m", KEYFRAME_SENTINEL_HOSTS: "s1" };
+    const { upstream } = parsed(env).config;
+    assert.deepEqual(upstream.kind === "sentinel" && upstream.nodes, [{ host: "s1", port: 26_379 }]);
+  });
+  it("is shown the URL's credentials, unless it has its own", () => {
+    const base = { kind: "sentinel", nodes, master: "m", tls: false, db: 0, username: "app", password: "hush" };
+    const borrowed = { sentinelUsername: "app", sentinelPassword: "hush", sentinelLoginOptional: true };
+    assert.deepEqual(upstreamOf("redis://app:hush@m"), { ...base, ...borrowed });
+    const own = { KEYFRAME_SENTINEL_PASSWORD: "whisper" };
+    assert.deepEqual(upstreamOf("redis://app:hush@m", own), { ...base, sentinelPassword: "whisper" });
+    assert.deepEqual(upstreamOf("redis://m"), { kind: "sentinel", nodes, master: "m", tls: false, db: 0 });
+  });
+  it("counts as none where it is empty, with its port", () => {
+    assert.equal(upstreamOf("redis://h", { KEYFRAME_SENTINEL_HOSTS: " " }).kind, "static");
+  });
+  it("is not for a URL that names sentinels itself", () => {
+    const env = { KEYFRAME_UPSTREAM: "redis+sentinel://s/0/m", KEYFRAME_SENTINEL_HOSTS: "s1" };
+    oneError(/^KEYFRAME_SENTINEL_HOSTS="s1" is set, but KEYFRAME_UPSTREAM names sentinels itself\./, env);
+  });
+  it("holds hosts without ports", () => {
+    oneError(/^KEYFRAME_SENTINEL_HOSTS="s1:26379" has an entry that is neither/, {
+      KEYFRAME_SENTINEL_HOSTS: "s1:26379",
+    });
+    oneError(/^KEYFRAME_SENTINEL_HOSTS="," names no host/, { KEYFRAME_SENTINEL_HOSTS: "," });
+  });
+});
+
+it("what the injector keeps in the sidecar's environment is not a setting", () => {
+  parsed({ ...upstream, KEYFRAME_INJECTED: "{}", KEYFRAME_ORIGINAL_REDIS_URL: "redis://x" });
+});

@@ -71,6 +71,8 @@ export interface Belief {
   total?: number;
   others?: { port: number; flags?: string }[];
   silent?: boolean;
+  /** What it says to an AUTH; "OK" by default. */
+  login?: string;
 }
 
 /** A sentinel of "mymaster". */
@@ -79,6 +81,7 @@ export function startFakeSentinel(belief: Belief): Promise<Fake> {
     if (belief.silent) return "silent";
     const [verb = "", sub = "", name = ""] = words;
     if (verb.toUpperCase() === "PING") return "PONG";
+    if (verb.toUpperCase() === "AUTH") return belief.login === undefined ? "OK" : new Error(belief.login);
     if (verb.toUpperCase() !== "SENTINEL") return new Error("ERR unknown command");
     if (sub === "myid") return belief.id;
     if (name !== "mymaster")

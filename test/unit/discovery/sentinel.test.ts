@@ -36,14 +36,17 @@ async function node(state: { role?: FakeReply; ping?: FakeReply } = {}, port = 0
 
 const nobody = { username: undefined, password: undefined };
 
-function resolverOf(ports: number[], options: { master?: string; timeoutMs?: number; password?: string } = {}) {
+function resolverOf(
+  ports: number[],
+  options: { master?: string; timeoutMs?: number; password?: string; optional?: boolean } = {},
+) {
   const { log, lines } = keptLog();
   const { meter, value } = keptMeter();
   const resolver = new SentinelResolver(
     {
       nodes: ports.map((port) => ({ host: "127.0.0.1", port })),
       master: options.master ?? "mymaster",
-      login: { ...nobody, password: options.password },
+      login: { ...nobody, password: options.password, optional: options.optional },
       serverLogin: nobody,
       tls: undefined,
       timeoutMs: options.timeoutMs ?? 1_000,
@@ -82,6 +85,14 @@ test("a burst of dials costs one question and one check; a second later it is as
   });
   // The first sign of life of the watch costs the cached proof, and that is all.
   assert.ok(roles() <= 1 + Math.ceil((performance.now() - began) / 1_000) + 1, `${roles()} checks`);
+});
+
+test("the servers' password, tried at a sentinel that refuses it, is no obstacle unless it was meant for it", async () => {
+  const server = await node();
+  const one = await sentinel({ ...believe("a", server.port, 1, { total: 1 }), login: "WRONGPASS invalid pair" });
+  assert.equal(await master(resolverOf([one.port], { password: "hush-hush", optional: true }).resolver), server.port);
+  assert.ok(one.asked.some((line) => line.startsWith("AUTH")));
+  await assert.rejects(master(resolverOf([one.port], { password: "hush-hush" }).resolver));
 });
 
 test("a stale sentinel in the URL is outvoted by those that it announces", async () => {

@@ -19,7 +19,9 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   trunk: ["core", "resp", "frame", "socketio", "plane", "broker", "discovery"],
   proxy: ["core", "resp", "socketio", "plane", "broker", "trunk", "discovery"],
   app: ["core", "config", "metrics", "admin", "discovery", "plane", "socketio", "trunk", "broker", "proxy"],
-  cli: ["core", "config", "app"],
+  injector: ["core", "config"],
+  "injector-app": ["core", "config", "metrics", "admin", "injector"],
+  cli: ["core", "config", "app", "injector", "injector-app"],
   main: ["cli"],
 };
 /** Rooms without sockets, timers, clocks or the process; what of Node's they may use. */

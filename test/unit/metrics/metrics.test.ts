@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setTimeout } from "node:timers/promises";
+import { injectorCatalog } from "../../../src/injector/metrics.js";
 import { catalog, type MetricSpec } from "../../../src/metrics/catalog.js";
 import { combinations, Metrics } from "../../../src/metrics/registry.js";
 
@@ -31,7 +32,7 @@ function complete(): Metrics {
 
 describe("the catalogue", () => {
   it("names things as Prometheus asks for", () => {
-    for (const [name, spec] of specs) {
+    for (const [name, spec] of [...specs, ...Object.entries<MetricSpec>(injectorCatalog)]) {
       assert.match(name, /^keyframe_[a-z][a-z_]*[a-z]$/);
       assert.equal(name.endsWith("_total"), spec.type === "counter", name);
       assert.match(spec.help, /^[A-Z1].*\.$/, name);

@@ -1,0 +1,184 @@
+/**
+ * Which of the app's variables point at the sidecar from now on, and what the sidecar is told of the server behind it.
+ * The database that each of the app's connections works on stays what it was: an app that names one says SELECT itself,
+ * one that names none, or 0, says nothing, and the sidecar then starts in the database of its upstream's URL.
+ */
+import { parseUpstreamUrl } from "../config/upstream.js";
+import { type Asked, DOMAIN } from "./annotations.js";
+import { canonical, needed, said } from "./expand.js";
+import { type Container, type EnvEntry, variable } from "./pod.js";
+import { type Note, type NoteCode, type Refusal, refuse } from "./reasons.js";
+import { type Content, contentOf } from "./record.js";
+import { names, REDIS_URL, type Route, routeOf, targetOf, WEBSOCKET_URL, type Which } from "./routes.js";
+import { APP_URL } from "./sidecar.js";
+import { type Source, switchedOn } from "./source.js";
+
+/** A variable of a container that gets another value, or is added at the end. */
+export interface Edit {
+  readonly container: string;
+  readonly name: string;
+  readonly content: Content;
+}
+
+interface Planned {
+  readonly kind: "planned";
+  readonly edits: readonly Edit[];
+  /** The upstream, as the sidecar's variables. */
+  readonly env: readonly EnvEntry[];
+  readonly notes: readonly Note[];
+}
+
+export function planRoutes(containers: readonly Container[], source: Source, asked: Asked): Planned | Refusal {
+  const planner = new Planner(source, asked);
+  for (const container of containers) planner.add(container);
+  return planner.planned();
+}
+
+class Planner {
+  readonly #source: Source;
+  readonly #asked: Asked;
+  readonly #on: ReadonlySet<Which>;
+  readonly #edits: Edit[] = [];
+  readonly #notes = new Map<string, Note>();
+  /** The ways that go through the sidecar. */
+  readonly #routed: Route[] = [];
+
+  constructor(source: Source, asked: Asked) {
+    this.#source = source;
+    this.#asked = asked;
+    this.#on = new Set(switchedOn(asked));
+    if (source.kind === "text" && source.from === "annotation" && /:\/\/[^/?#]*@/.test(source.text)) {
+      this.#note("password_in_annotation", `${DOMAIN}upstream`);
+    }
+  }
+
+  add(container: Container): void {
+    const websocket = routeOf(container, "websocket");
+    const redis = routeOf(container, "redis");
+    const websocketIn = websocket === undefined ? this.#fromOutside() : this.#isRouted(websocket);
+    const redisIn = redis !== undefined && this.#isRouted(redis);
+    const own = websocket?.url.name === WEBSOCKET_URL;
+
+    if (redis !== undefined && redisIn) this.#edit(container, REDIS_URL, this.#appUrl(redis));
+    // Where it falls back to REDIS_URL, one variable moves both, unless only one is to move.
+    if (websocketIn && (own || !redisIn)) {
+      this.#edit(container, WEBSOCKET_URL, this.#appUrl(websocket));
+    } else if (websocket !== undefined && !own && !websocketIn && redisIn) {
+      this.#edits.push({ container: container.name, name: WEBSOCKET_URL, content: contentOf(websocket.url) });
+    }
+    if (websocketIn) this.#withoutSentinels(container, "websocket");
+    if (redisIn) this.#withoutSentinels(container, "redis");
+
+    if (redis !== undefined && !redisIn && this.#on.has("redis")) this.#note("redis_url_left", container.name);
+    if (websocket !== undefined && !websocketIn && this.#on.has("websocket")) {
+      this.#note("websocket_url_left", container.name);
+    }
+    const seen = [websocketIn ? websocket : undefined, redisIn ? redis : undefined].filter(
+      (route) => route !== undefined,
+    );
+    if (seen.some(({ target }) => target.droppedTls)) this.#note("tls_options_dropped", container.name);
+    if (this.#source.kind === "app" && container.envFrom?.length && seen.some(({ hosts }) => hosts === undefined)) {
+      this.#note("env_from_unseen", container.name);
+    }
+  }
+
+  planned(): Planned | Refusal {
+    if (this.#edits.length === 0) return refuse("nothing_routed", "What is switched on names other servers.");
+    return { kind: "planned", edits: this.#edits, env: this.#upstream(), notes: [...this.#notes.values()] };
+  }
+
+  #note(code: NoteCode, about: string): void {
+    this.#notes.set(`${code} ${about}`, { code, about });
+  }
+
+  #edit(container: Container, name: string, value: string): void {
+    this.#edits.push({ container: container.name, name, content: { value } });
+  }
+
+  /** What the app is told: the sidecar, and its own database where that is seen, else that of a given upstream. */
+  #appUrl(route: Route | undefined): string {
+    if (route !== undefined && (route.target.db !== undefined || route.target.tail !== "")) {
+      return APP_URL + route.target.tail;
+    }
+    const read = this.#source.kind === "text" ? parseUpstreamUrl(this.#source.text) : undefined;
+    return read?.ok ? `${APP_URL}/${read.value.upstream.db}` : APP_URL;
+  }
+
+  /** An upstream that the app does not name itself, so that the app is told of the sidecar where it names none. */
+  #fromOutside(): boolean {
+    return this.#source.kind !== "app" && this.#on.has("websocket");
+  }
+
+  #isRouted(route: Route): boolean {
+    if (!this.#on.has(route.which) || route.cluster) return false;
+    const same = this.#sameServer(route);
+    const declared = this.#source.kind !== "app" && (route.which === "websocket" || this.#asked["redis-url"] === "on");
+    if (!same && !declared) return false;
+    if (!same && route.which === "websocket") this.#note("replaced_upstream", route.container.name);
+    this.#routed.push(route);
+    return true;
+  }
+
+  #sameServer(route: Route): boolean {
+    const source = this.#source;
+    switch (source.kind) {
+      case "app":
+        return route.target.server === source.route.target.server;
+      case "text":
+        return route.target.server === targetOf({ kind: "shown", text: source.text, left: new Map() }, ["", ""]).server;
+      case "secret": {
+        const url = said(route.container, route.url);
+        if (url.kind !== "hidden" || route.hosts !== undefined) return false;
+        return url.reference === canonical({ secretKeyRef: { name: source.name, key: source.key } });
+      }
+      default:
+        return source satisfies never;
+    }
+  }
+
+  /** The app must not look for sentinels any more. What it has from envFrom is hidden by a variable of its own. */
+  #withoutSentinels(container: Container, which: Which): void {
+    const { hosts } = names[which];
+    const entry = variable(container, hosts);
+    if (entry === undefined ? container.envFrom?.length : entry.valueFrom || entry.value) {
+      this.#edit(container, hosts, "");
+    }
+  }
+
+  #upstream(): EnvEntry[] {
+    const source = this.#source;
+    switch (source.kind) {
+      case "secret": {
+        const { name, key } = source;
+        return [{ name: "KEYFRAME_UPSTREAM", valueFrom: { secretKeyRef: { name, key } } }];
+      }
+      case "text": {
+        const first = this.#routed.some(({ target }) => target.db === 0);
+        return [{ name: "KEYFRAME_UPSTREAM", value: first ? withDatabase0(source.text) : source.text }];
+      }
+      case "app":
+        return upstreamOfApp(this.#routed.find(({ target }) => target.db === 0) ?? source.route);
+      default:
+        return source satisfies never;
+    }
+  }
+}
+
+/** The app's own variables under the sidecar's names, and before them what they refer to. */
+function upstreamOfApp({ container, url, hosts, port }: Route): EnvEntry[] {
+  const moved = [
+    ["KEYFRAME_UPSTREAM", url],
+    ["KEYFRAME_SENTINEL_HOSTS", hosts],
+    ["KEYFRAME_SENTINEL_PORT", port],
+  ] as const;
+  const own = moved.flatMap(([name, entry]) => (entry === undefined ? [] : [{ name, ...contentOf(entry) }]));
+  const wanted = new Set(moved.flatMap(([, entry]) => (entry === undefined ? [] : needed(container, entry))));
+  return [...(container.env ?? []).filter((entry) => wanted.has(entry)), ...own];
+}
+
+/** An upstream's URL with database 0, for apps whose own URL says so and that therefore send no SELECT. */
+function withDatabase0(text: string): string {
+  const read = parseUpstreamUrl(text);
+  if (!read.ok || read.value.upstream.db === 0) return text;
+  return text.replace(/^([^:]+:\/\/[^/?#]*)\/\d+/, "$1/0");
+}
