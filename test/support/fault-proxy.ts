@@ -45,6 +45,17 @@ interface Link extends ProxiedConnection {
   client: Socket;
   target: Socket;
   head: Buffer;
+  /** Both sides are being reset: nobody else may end them. */
+  cut: boolean;
+}
+
+/**
+ * A reset, where nothing has been ended yet. Node 20 loses a socket that is destroyed between the two, or reset while its
+ * end is under way, and then spins for ever when the process ends.
+ */
+function reset(socket: Socket): void {
+  if (socket.writableEnded || socket.destroyed) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** Starts a proxy on a free port of 127.0.0.1 in front of a port of 127.0.0.1. */
@@ -93,9 +104,9 @@ export async function startFaultProxy(options: { target: number }): Promise<Faul
       // An end is held back like any byte: a pause hides that the other side has closed.
       while (paused[direction] && pausing(link) && !to.destroyed)
         await new Promise<void>((resolve) => wakers.push(resolve));
-      to.end();
+      if (!link.cut) to.end();
     } catch {
-      to.destroy();
+      if (!link.cut) to.destroy();
     }
   };
 
@@ -112,8 +123,9 @@ export async function startFaultProxy(options: { target: number }): Promise<Faul
       return;
     }
     const upstream = connect({ port: target, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
-    upstream.on("error", () => client.destroy());
+    upstream.on("error", () => !link.cut && client.destroy());
     const link: Link = {
+      cut: false,
       id: ++ids,
       get port() {
         return upstream.localPort ?? 0;
@@ -150,8 +162,9 @@ export async function startFaultProxy(options: { target: number }): Promise<Faul
     let count = 0;
     for (const link of [...links].filter(which)) {
       links.delete(link);
-      link.client.resetAndDestroy();
-      link.target.resetAndDestroy();
+      link.cut = true;
+      reset(link.client);
+      reset(link.target);
       count++;
     }
     wake();
