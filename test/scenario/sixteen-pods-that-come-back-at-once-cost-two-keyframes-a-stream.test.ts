@@ -113,10 +113,11 @@ test("at most two keyframes a stream, whoever asks, and bounded CPU at the serve
     const resumed = performance.now();
     // The streams go on while they subscribe and ask.
     for (const frames of next) await publishAll(app, frames);
-    await eventually("all subscribe again", async () => (await subscribed()) === PODS, 30_000);
+    await eventually("all subscribe again", async () => (await subscribed()) === PODS, 30_000, 50);
     backMs = performance.now() - resumed;
     await Promise.all(pods.map((pod) => pod.ready()));
-    await eventually("nobody waits for a base", async () => (await sum("keyframe_held_frames")) === 0, 20_000);
+    // Seldom: what is asked of seventeen processes is work that they have beside the burst.
+    await eventually("nobody waits for a base", async () => (await sum("keyframe_held_frames")) === 0, 20_000, 250);
     wholeMs = performance.now() - resumed;
     await publishAll(app, round(6));
     for (const [i, ear] of ears.entries()) {
