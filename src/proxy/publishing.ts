@@ -92,7 +92,8 @@ export class Publishing {
       // Refused to the trunk: the app asks itself, and gets the server's own words.
       this.#requests.pass(1);
     }
-    this.#requests.unblock();
+    // Once all of the batch has been settled: what this connection says next comes behind it, here as elsewhere.
+    process.nextTick(() => this.#session.closed || this.#requests.unblock());
   }
 
   #pass(): boolean {
