@@ -252,6 +252,44 @@ const rows = {
       "",
     ],
   ],
+  Injector: [
+    [
+      "Pods asked about",
+      "timeseries",
+      "short",
+      [["{{reason}}", "sum by (reason) (increase(keyframe_injector_reviews_total[5m]))"]],
+      "By what became of them, in five minutes.",
+    ],
+    [
+      "Time for an answer",
+      "timeseries",
+      "s",
+      [
+        [
+          "p99",
+          "histogram_quantile(0.99, sum by (le) (rate(keyframe_injector_review_seconds_bucket[$__rate_interval])))",
+        ],
+      ],
+      "The API server gives up after webhook.timeoutSeconds.",
+    ],
+    [
+      "Certificate ends in",
+      "stat",
+      "s",
+      [["{{pod}}", "min(keyframe_injector_certificate_expiry_seconds) - time()"]],
+      "",
+    ],
+    [
+      "Worth knowing",
+      "timeseries",
+      "short",
+      [
+        ["{{note}}", "sum by (note) (increase(keyframe_injector_notes_total[5m]))"],
+        ["handshakes failed", "sum(increase(keyframe_injector_tls_errors_total[5m]))"],
+      ],
+      "Notes on pods that were given a sidecar.",
+    ],
+  ],
 };
 
 const datasource = { type: "prometheus", uid: "$datasource" };
