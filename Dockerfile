@@ -11,11 +11,13 @@ RUN npm ci --ignore-scripts
 COPY LICENSE tsconfig.json ./
 COPY src ./src
 COPY deploy/image ./deploy/image
-# The list of packages is for scanners: a bundle does not show what it was made of.
+# The bundle is made where it will lie, because compiled code is found by its path. The list of packages is for scanners: a
+# bundle does not show what it was made of.
 RUN npm run build \
     && node deploy/image/rootfs.mjs --out /root-fs \
-    && node deploy/image/bundle.mjs --out /root-fs/app \
-    && npm sbom --omit=dev --package-lock-only --sbom-format=cyclonedx > /root-fs/app/sbom.cdx.json
+    && node deploy/image/bundle.mjs --out /app \
+    && npm sbom --omit=dev --package-lock-only --sbom-format=cyclonedx > /app/sbom.cdx.json \
+    && node deploy/image/warm.mjs --app /app --cache /app/compiled --user 65532
 
 FROM scratch
 ARG VERSION=0.1.0
@@ -24,7 +26,8 @@ LABEL org.opencontainers.image.title="keyframe" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /root-fs /
-ENV NODE_ENV=production PATH=/usr/local/bin
+COPY --from=build /app /app
+ENV NODE_ENV=production PATH=/usr/local/bin NODE_COMPILE_CACHE=/app/compiled
 WORKDIR /app
 # A number, so that runAsNonRoot can be checked without the image's user list. Nothing is ever written to disk.
 USER 65532:65532

@@ -36,10 +36,17 @@ function assertRestricted({ object, pod }) {
   }
 }
 
-test("helm lint finds nothing, not even to recommend", async () => {
+test("helm lint finds nothing wrong", async () => {
   const { code, stdout, stderr } = await helm(["lint", "--strict", chart]);
   assert.equal(code, 0, stdout + stderr);
   assert.doesNotMatch(stdout, /\[(WARNING|ERROR)\]/);
+});
+
+test("the strict validation sees a field that does not exist", async () => {
+  const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "a" }, spec: { containers: [{ name: "a", imagee: "b" }] } };
+  const { code, output } = await conform([pod]);
+  assert.notEqual(code, 0);
+  assert.match(output, /imagee/);
 });
 
 for (const [name, { values, options, expect }] of Object.entries(rendered)) {

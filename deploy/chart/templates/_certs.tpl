@@ -39,7 +39,7 @@ rules:
   - apiGroups: [""]
     resources: [secrets]
     resourceNames: [{{ include "keyframe.secret" .root }}]
-    verbs: [get, update, patch]
+    verbs: [get, update]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -69,7 +69,7 @@ rules:
   - apiGroups: [admissionregistration.k8s.io]
     resources: [mutatingwebhookconfigurations]
     resourceNames: [{{ include "keyframe.webhookConfiguration" .root }}]
-    verbs: [get, update, patch]
+    verbs: [get, patch]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
