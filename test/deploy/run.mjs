@@ -43,7 +43,12 @@ test("helm lint finds nothing wrong", async () => {
 });
 
 test("the strict validation sees a field that does not exist", async () => {
-  const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "a" }, spec: { containers: [{ name: "a", imagee: "b" }] } };
+  const pod = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "a" },
+    spec: { containers: [{ name: "a", imagee: "b" }] },
+  };
   const { code, output } = await conform([pod]);
   assert.notEqual(code, 0);
   assert.match(output, /imagee/);
