@@ -94,13 +94,19 @@ async function assertInjected(pods) {
     assert.equal(sidecar?.name, "keyframe", `no sidecar in ${pod.metadata.name}`);
     assert.equal(sidecar.restartPolicy, "Always");
     assert.equal(pod.metadata.annotations[STATUS].split(/[ ,]/)[0], "injected");
-    assert.deepEqual(envOf(pod, "WEBSOCKET_REDIS_URL").value, "redis://127.0.0.1:6380/1");
-    assert.equal(envOf(pod, "WEBSOCKET_SENTINEL_HOSTS").value, "");
+    assert.equal(pod.metadata.annotations["kubectl.kubernetes.io/default-container"], "open-webui");
+    assert.equal(envOf(pod, "WEBSOCKET_REDIS_URL").value, "redis://127.0.0.1:6380/1");
+    assert.equal(envOf(pod, "REDIS_URL").value, "redis://127.0.0.1:6380/0");
+    // The API server does not keep an empty value.
+    for (const name of ["WEBSOCKET_SENTINEL_HOSTS", "REDIS_SENTINEL_HOSTS"])
+      assert.equal(envOf(pod, name).value ?? "", "");
     assert.ok(sidecar.ports.some(({ name, containerPort }) => name === "keyframe-admin" && containerPort === 9465));
-    assert.match(
+    assert.equal(
       envOf(pod, "KEYFRAME_UPSTREAM", "keyframe").value,
-      /^redis\+sentinel:\/\/.*sentinel-0\.sentinel:26379,.*mymaster$/,
+      "redis://default:$(VALKEY_PASSWORD)@mymaster:6379/0",
     );
+    assert.equal(envOf(pod, "KEYFRAME_SENTINEL_HOSTS", "keyframe").value, "sentinel-0.sentinel,sentinel-1.sentinel");
+    assert.deepEqual(envOf(pod, "VALKEY_PASSWORD", "keyframe"), appEnv[0]);
     assert.equal(sidecar.image, "keyframe:0.1.0");
   }
   const { code, output, valid } = await conform(pods);

