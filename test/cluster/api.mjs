@@ -98,7 +98,9 @@ export class Api {
 
   async list(apiVersion, kind, namespace, labels = "") {
     const path = await this.#path(apiVersion, kind, namespace);
-    return (await this.#call("GET", `${path}?labelSelector=${encodeURIComponent(labels)}`)).body.items;
+    const { items } = (await this.#call("GET", `${path}?labelSelector=${encodeURIComponent(labels)}`)).body;
+    // A list says once what all its objects are.
+    return items.map((item) => ({ apiVersion, kind, ...item }));
   }
 
   /** Creates an object. Resolves to what was stored; `withWarnings` gives { body, warnings }. */

@@ -6,7 +6,6 @@ import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort, start, temporaryDirectory, until } from "../e2e/processes.mjs";
-import { debianTool } from "../setup/deploy.mjs";
 import { goModule, goTool, kwokVersion } from "../setup/go.mjs";
 import { Api } from "./api.mjs";
 import { startTunnel } from "./tunnel.mjs";
@@ -61,7 +60,7 @@ export async function startControlPlane(say) {
   const [etcdPort, peerPort, apiPort] = [await freePort(), await freePort(), await freePort()];
   const etcdUrl = `http://127.0.0.1:${etcdPort}`;
   const peerUrl = `http://127.0.0.1:${peerPort}`;
-  const etcd = run("etcd", debianTool("etcd"), [
+  const etcd = run("etcd", goTool("etcd"), [
     ...["--name", "test", "--data-dir", file("etcd"), "--unsafe-no-fsync", "--log-level", "warn"],
     ...["--listen-client-urls", etcdUrl, "--advertise-client-urls", etcdUrl],
     ...[

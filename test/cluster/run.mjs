@@ -79,13 +79,18 @@ async function certs(account, ...args) {
 
 const isReady = (pod) => pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True");
 
-/** The pods of a Deployment once as many as it wants are ready and none other is left. */
-function readyPods(name, namespace = CHAT, count = 2) {
-  return until(`${count} ready pods of ${name}`, async () => {
-    const pods = await api.list("v1", "Pod", namespace, `app=${name}`);
-    return pods.length === count && pods.every((pod) => isReady(pod) && !pod.metadata.deletionTimestamp) && pods;
+/**
+ * The pods of a Deployment once as many as it wants are ready, none other is left, and `fits` says yes to all of them.
+ */
+function settled(name, what, fits = () => true) {
+  return until(`pods of ${name}: ${what}`, async () => {
+    const pods = await api.list("v1", "Pod", CHAT, `app=${name}`);
+    const whole = pods.length === 2 && pods.every((pod) => isReady(pod) && !pod.metadata.deletionTimestamp);
+    return whole && pods.every(fits) && pods;
   });
 }
+const hasSidecar = (pod) => sidecarOf(pod) !== undefined;
+const hasNone = (pod) => sidecarOf(pod) === undefined;
 
 /** What has to be true of every pod that was given a sidecar. */
 async function assertInjected(pods) {
@@ -195,9 +200,8 @@ test("the API server reaches the webhook by its Service and trusts it", async ()
 test("the pods of an annotated Deployment get their sidecar, those of a plain one do not", async () => {
   await api.create(deployment("annotated", CHAT, asked));
   await api.create(deployment("plain", CHAT));
-  const pods = await readyPods("annotated");
-  await assertInjected(pods);
-  const plain = await readyPods("plain");
+  await assertInjected(await settled("annotated", "ready"));
+  const plain = await settled("plain", "ready");
   assertPlain(plain);
   for (const { metadata } of plain) assert.equal(metadata.annotations?.[STATUS], undefined);
 });
@@ -217,13 +221,9 @@ test("a label asks for a sidecar as well as the annotation does", async () => {
 });
 
 test("a deleted pod comes back with its sidecar", async () => {
-  const [first] = await readyPods("annotated");
-  await api.remove("v1", "Pod", first.metadata.name, CHAT);
-  const pods = await until("another pod", async () => {
-    const now = await readyPods("annotated");
-    return !now.some(({ metadata }) => metadata.uid === first.metadata.uid) && now;
-  });
-  await assertInjected(pods);
+  const [{ metadata }] = await settled("annotated", "ready");
+  await api.remove("v1", "Pod", metadata.name, CHAT);
+  await assertInjected(await settled("annotated", "another one", (pod) => pod.metadata.uid !== metadata.uid));
 });
 
 test("deleting the one annotation takes the sidecar away, setting it again brings it back", async () => {
@@ -231,15 +231,10 @@ test("deleting the one annotation takes the sidecar away, setting it again bring
     api.merge("apps/v1", "Deployment", "annotated", CHAT, {
       spec: { template: { metadata: { annotations: { [ANNOTATION]: value } } } },
     });
-  const settled = (has) =>
-    until(`pods ${has ? "with" : "without"} a sidecar`, async () => {
-      const pods = await readyPods("annotated");
-      return pods.every((pod) => Boolean(sidecarOf(pod)) === has) && pods;
-    });
   await annotate(null);
-  assertPlain(await settled(false));
+  assertPlain(await settled("annotated", "without a sidecar", hasNone));
   await annotate("true");
-  await assertInjected(await settled(true));
+  await assertInjected(await settled("annotated", "with a sidecar", hasSidecar));
 });
 
 test("an annotated Job gets a native sidecar and ends", async () => {
@@ -297,30 +292,36 @@ test("pods of the cluster and of the injector's own namespace are never asked ab
   assert.equal(cluster.tunnel.asked.length, before);
 });
 
-test("while the webhook is away every pod starts, within its timeout, and afterwards all get sidecars again", async () => {
+/** The webhook anew, at the same port, which the tunnel leads to. */
+async function restartWebhook(between = async () => {}) {
   const { port } = webhook;
   await webhook.stop();
-  const from = performance.now();
-  const pod = await api.create(barePod("away", CHAT, asked));
-  assert.ok(performance.now() - from < 15_000, `${performance.now() - from} ms`);
-  assert.equal(sidecarOf(pod), undefined);
-  await api.create(deployment("away", CHAT, asked));
-  assertPlain(await readyPods("away"));
+  try {
+    await between();
+  } finally {
+    const own = await api.get("apps/v1", "Deployment", RELEASE, SYSTEM);
+    webhook = await startWebhook({ deployment: own, folder, place: cluster.place, port });
+  }
+}
 
-  const own = await api.get("apps/v1", "Deployment", RELEASE, SYSTEM);
-  webhook = await startWebhook({ deployment: own, folder, place: cluster.place, port });
-  await api.merge("apps/v1", "Deployment", "away", CHAT, {
-    spec: { template: { metadata: { annotations: { again: "1" } } } },
+test("while the webhook is away every pod starts, within its timeout, and afterwards all get sidecars again", async () => {
+  await restartWebhook(async () => {
+    const from = performance.now();
+    assert.ok(hasNone(await api.create(barePod("away", CHAT, asked))));
+    const took = performance.now() - from;
+    assert.ok(took < 15_000, `${took} ms`);
+    await api.create(deployment("away", CHAT, asked));
+    assertPlain(await settled("away", "ready without a sidecar", hasNone));
   });
-  const pods = await until("pods with a sidecar", async () => {
-    const now = await readyPods("away");
-    return now.every(sidecarOf) && now;
-  });
-  await assertInjected(pods);
+  const again = { spec: { template: { metadata: { annotations: { again: "1" } } } } };
+  await api.merge("apps/v1", "Deployment", "away", CHAT, again);
+  await assertInjected(await settled("away", "with a sidecar", hasSidecar));
 });
 
 test("a renewed certificate is used without a restart, and the API server goes along", async () => {
   const old = await api.get("v1", "Secret", SECRET, SYSTEM);
+  const loads = 'keyframe_injector_certificate_loads_total{outcome="used"}';
+  const before = await metric(webhook, loads);
   const { code, output } = await certs(
     "keyframe-certs",
     `--webhook-configuration=${CONFIGURATION}`,
@@ -330,16 +331,14 @@ test("a renewed certificate is used without a restart, and the API server goes a
   const renewed = await api.get("v1", "Secret", SECRET, SYSTEM);
   assert.notEqual(renewed.data["tls.crt"], old.data["tls.crt"]);
   mount(renewed, folder);
-  const loads = 'keyframe_injector_certificate_loads_total{outcome="used"}';
-  await until("the new certificate", async () => (await metric(webhook, loads)) >= 2);
-  // A new process has no connection of before; the API server's own is closed by asking through a new tunnel.
-  const { port } = webhook;
-  await webhook.stop();
-  const own = await api.get("apps/v1", "Deployment", RELEASE, SYSTEM);
-  webhook = await startWebhook({ deployment: own, folder, place: cluster.place, port });
+  await until("the new certificate", async () => (await metric(webhook, loads)) > before);
+  // The API server goes on with the connection that it has. Once that is cut it must trust the new certificate.
+  cluster.tunnel.cut();
+  const asksBefore = cluster.tunnel.asked.length;
   await until("a sidecar over the new certificate", async () =>
     sidecarOf(await api.create(barePod("renewed", CHAT, asked), { dryRun: true })),
   );
+  assert.ok(cluster.tunnel.asked.length > asksBefore, "no new connection was made");
 });
 
 test("the reference deployment is accepted, and its Open WebUI gets sidecars", async () => {

@@ -8,14 +8,17 @@ import { connect, createServer } from "node:net";
 const HEAD_END = "\r\n\r\n";
 
 /**
- * Listens on a socket file. Resolves to { to(port | undefined), asked }: where it leads, and the addresses that were
- * asked for.
+ * Listens on a socket file. Resolves to { to(port | undefined), cut(), asked }: where it leads, and the addresses that
+ * were asked for.
  */
 export async function startTunnel(path) {
   let target;
   const asked = [];
+  const open = new Set();
   const server = createServer((client) => {
     let head = "";
+    open.add(client);
+    client.on("close", () => open.delete(client));
     client.on("error", () => client.destroy());
     const onData = (data) => {
       head += data.toString("latin1");
@@ -44,6 +47,10 @@ export async function startTunnel(path) {
   await new Promise((resolve) => server.listen(path, resolve));
   return {
     asked,
+    /** Ends every connection that goes through. */
+    cut() {
+      for (const client of open) client.destroy();
+    },
     to(port) {
       target = port;
     },

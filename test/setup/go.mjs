@@ -15,11 +15,16 @@ const NEEDED = [1, 26, 0];
 
 const KUBERNETES = "1.34.1";
 
-/** What can be built: name -> module path of the command, and version. `kubernetes` means its own module with staging. */
+/**
+ * What can be built: name -> package of the command, and version. `plane` packages are built together, in the module around
+ * k8s.io/kubernetes; so is etcd, in the version that Kubernetes itself is tested with (Debian 12 has one that lacks what
+ * today's clients ask for).
+ */
 const commands = {
-  "kube-apiserver": { kubernetes: "cmd/kube-apiserver", version: KUBERNETES },
-  "kube-controller-manager": { kubernetes: "cmd/kube-controller-manager", version: KUBERNETES },
-  "kube-scheduler": { kubernetes: "cmd/kube-scheduler", version: KUBERNETES },
+  etcd: { plane: "go.etcd.io/etcd/server/v3", version: `for-${KUBERNETES}` },
+  "kube-apiserver": { plane: "k8s.io/kubernetes/cmd/kube-apiserver", version: KUBERNETES },
+  "kube-controller-manager": { plane: "k8s.io/kubernetes/cmd/kube-controller-manager", version: KUBERNETES },
+  "kube-scheduler": { plane: "k8s.io/kubernetes/cmd/kube-scheduler", version: KUBERNETES },
   helm: { path: "helm.sh/helm/v3/cmd/helm", version: "3.22.0" },
   kwok: { path: "sigs.k8s.io/kwok/cmd/kwok", version: "0.8.0" },
   kubeconform: { path: "github.com/yannh/kubeconform/cmd/kubeconform", version: "0.8.0" },
@@ -30,7 +35,14 @@ export const kubernetesVersion = KUBERNETES;
 
 /** What checks manifests without a cluster, and what a cluster without kubelets needs besides. */
 export const deployTools = ["helm", "kubeconform", "kustomize"];
-export const clusterTools = [...deployTools, "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"];
+export const clusterTools = [
+  ...deployTools,
+  "etcd",
+  "kube-apiserver",
+  "kube-controller-manager",
+  "kube-scheduler",
+  "kwok",
+];
 
 /** Path of a built program. */
 export function goTool(name) {
@@ -83,7 +95,10 @@ async function go(program, args, cwd, env = {}) {
  */
 async function kubernetesModule(program) {
   const place = join(tools, "src", `kubernetes-${KUBERNETES}`);
-  if (existsSync(join(place, "go.sum"))) return place;
+  const imports = Object.values(commands).flatMap(({ plane }) => (plane ? [`\t_ "${plane}"`] : []));
+  const wanted = `//go:build tools\n\npackage tools\n\nimport (\n${imports.join("\n")}\n)\n`;
+  if (existsSync(join(place, "go.sum")) && readText(join(place, "tools.go")) === wanted) return place;
+  rmSync(place, { recursive: true, force: true });
   mkdirSync(place, { recursive: true });
   const staging = KUBERNETES.replace(/^1\./, "v0.");
   await go(program, ["mod", "download", `k8s.io/kubernetes@v${KUBERNETES}`], tools);
@@ -91,7 +106,6 @@ async function kubernetesModule(program) {
   const original = readText(join(modules, "k8s.io", `kubernetes@v${KUBERNETES}`, "go.mod"));
   if (original === undefined) throw new Missing("the module k8s.io/kubernetes has no go.mod where it was expected");
   const replaced = [...original.matchAll(/^\s*(?:replace )?(\S+) => \.\/staging\/src\//gm)];
-  const wanted = Object.values(commands).filter((entry) => entry.kubernetes);
   writeText(
     join(place, "go.mod"),
     [
@@ -102,21 +116,20 @@ async function kubernetesModule(program) {
       "",
     ].join("\n"),
   );
-  const imports = wanted.map((entry) => `\t_ "k8s.io/kubernetes/${entry.kubernetes}"`);
-  writeText(join(place, "tools.go"), `//go:build tools\n\npackage tools\n\nimport (\n${imports.join("\n")}\n)\n`);
+  writeText(join(place, "tools.go"), wanted);
   await go(program, ["mod", "tidy"], place);
   return place;
 }
 
 async function build(program, name) {
   const began = Date.now();
-  const { kubernetes, path, version } = commands[name];
+  const { plane, path, version } = commands[name];
   const target = goTool(name);
   const fresh = `${target}.new`;
-  if (kubernetes) {
+  if (plane) {
     const place = await kubernetesModule(program);
     const stamp = `-X k8s.io/component-base/version.gitVersion=v${version}`;
-    await go(program, ["build", "-ldflags", `-s -w ${stamp}`, "-o", fresh, `k8s.io/kubernetes/${kubernetes}`], place);
+    await go(program, ["build", "-ldflags", `-s -w ${stamp}`, "-o", fresh, plane], place);
   } else {
     const bin = join(tools, `${name}.bin`);
     rmSync(bin, { recursive: true, force: true });
