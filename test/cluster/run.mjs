@@ -62,11 +62,20 @@ const envOf = (pod, name, container = "open-webui") =>
     .find((one) => one.name === container)
     .env?.find((one) => one.name === name);
 
+/** What a namespace's pods and Jobs are waiting for, for a message. */
+async function stateOf(namespace) {
+  const pods = await api.list("v1", "Pod", namespace);
+  const jobs = await api.list("batch/v1", "Job", namespace);
+  return [...pods, ...jobs]
+    .map(({ kind, metadata, status }) => `\n${kind} ${metadata.name}: ${JSON.stringify(status)}`)
+    .join("");
+}
+
 /** Runs helm against the cluster and gives its output. */
 async function helmIn(...args) {
   const env = { ...helmEnv, KUBECONFIG: cluster.kubeconfig() };
   const { code, stdout, stderr } = await helm([...args, "--namespace", SYSTEM], { env });
-  assert.equal(code, 0, stdout + stderr);
+  assert.equal(code, 0, `${stdout}${stderr}${code === 0 ? "" : await stateOf(SYSTEM)}`);
   return stdout;
 }
 
@@ -307,7 +316,7 @@ async function restartWebhook(between = async () => {}) {
 test("while the webhook is away every pod starts, within its timeout, and afterwards all get sidecars again", async () => {
   await restartWebhook(async () => {
     const from = performance.now();
-    assert.ok(hasNone(await api.create(barePod("away", CHAT, asked))));
+    assert.ok(hasNone(await api.create(barePod("away-alone", CHAT, asked))));
     const took = performance.now() - from;
     assert.ok(took < 15_000, `${took} ms`);
     await api.create(deployment("away", CHAT, asked));
