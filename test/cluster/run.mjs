@@ -399,6 +399,29 @@ test("an upgrade keeps the authority, and an uninstall leaves pods that start", 
   assert.equal(sidecarOf(await api.create(barePod("afterwards", CHAT, asked))), undefined);
 });
 
+test("a webhook outside the cluster is called by its URL, with an authority of the values", async () => {
+  const own = join(cluster.place, "own-tls");
+  const made = await keyframe(["injector-certs", `--dir=${own}`], { place: cluster.place, name: "own-certs" });
+  assert.equal(made.code, 0, made.output);
+  // The port must be known before there is a Deployment to take the webhook's settings from.
+  const { port } = webhook;
+  await webhook.stop();
+  await helmIn(
+    ...["install", "keyframe", chart, "--wait", "--timeout", "90s"],
+    ...["--set", `webhook.url=https://127.0.0.1:${port}/mutate`],
+    ...["--set", "certificates.mode=existing", "--set", "certificates.secretName=own"],
+    ...["--set-file", `certificates.caBundle=${join(own, "ca.crt")}`],
+  );
+  const deployed = await api.get("apps/v1", "Deployment", RELEASE, SYSTEM);
+  webhook = await startWebhook({ deployment: deployed, folder: own, place: cluster.place, port });
+  const throughTunnel = cluster.tunnel.asked.length;
+  await until("a sidecar by way of the URL", async () =>
+    sidecarOf(await api.create(barePod("by-url", CHAT, asked), { dryRun: true })),
+  );
+  assert.equal(cluster.tunnel.asked.length, throughTunnel);
+  await helmIn("uninstall", "keyframe", "--wait");
+});
+
 test("the kustomize base is accepted as well", async () => {
   const { objects } = await kustomize("deploy/kustomize/base");
   for (const object of objects) await api.apply(object);
