@@ -183,6 +183,34 @@ const rows = {
       "",
     ],
     [
+      "Large frames",
+      "timeseries",
+      "ops",
+      [
+        ["{{outcome}}", sum("keyframe_large_frames_total", "outcome")],
+        ["raw, {{action}}", sum("keyframe_large_raw_frames_total", "action")],
+        ["silent readers", sum("keyframe_large_silent_readers_total", "")],
+      ],
+      "Frames over 1 MiB travel in chunks; refused are those over KEYFRAME_RAW_MAX_BYTES for pods without a sidecar.",
+    ],
+    [
+      "Time of a large frame",
+      "timeseries",
+      "s",
+      [
+        ["p50", quantile(0.5, "keyframe_large_frame_seconds")],
+        ["p99", quantile(0.99, "keyframe_large_frame_seconds")],
+      ],
+      "Until the slowest of its readers has it.",
+    ],
+    [
+      "Large frames under way",
+      "timeseries",
+      "bytes",
+      [["{{side}}", `sum by (side) (${now("keyframe_large_bytes")})`]],
+      "",
+    ],
+    [
       "Limits reached",
       "timeseries",
       "short",
@@ -213,6 +241,27 @@ const rows = {
       "",
     ],
     ["Commands, by plane", "timeseries", "ops", [["{{plane}}", sum("keyframe_commands_total", "plane")]], ""],
+    [
+      "Scripts",
+      "timeseries",
+      "ops",
+      [
+        ["sent by {{form}}", sum("keyframe_script_calls_total", "form")],
+        ["sent again: {{reason}}", sum("keyframe_script_fallbacks_total", "reason")],
+        ["remembered", `sum(${now("keyframe_scripts")})`],
+      ],
+      "EVALs whose body the server knows go as their SHA-1.",
+    ],
+    [
+      "Script bytes",
+      "timeseries",
+      "bytes",
+      [
+        ["saved a second", sum("keyframe_script_saved_bytes_total", "")],
+        ["remembered", `sum(${now("keyframe_script_bytes")})`],
+      ],
+      "",
+    ],
     [
       "Upstream subscriptions",
       "timeseries",

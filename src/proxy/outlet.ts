@@ -117,8 +117,11 @@ export class Outlet {
     this.#socket.uncork();
   }
 
-  /** Closes the connection, after all that waits where `unread` says so, within that many milliseconds. */
-  end(unread: "send" | "drop", withinMs: number): void {
+  /**
+   * Closes the connection, after all that waits where `unread` says so, within that many milliseconds. "linger": what the
+   * app is still sending is read and forgotten meanwhile, or the reset that answers it would take the last reply away.
+   */
+  end(unread: "send" | "linger" | "drop", withinMs: number): void {
     this.uncork();
     this.#held.clear();
     if (unread === "drop" || this.#socket.destroyed) {
@@ -127,7 +130,8 @@ export class Outlet {
       return;
     }
     for (let entry = this.#queue.shift(); entry !== undefined; entry = this.#queue.shift()) this.#write(entry);
-    this.#socket.destroySoon();
+    if (unread === "linger") this.#socket.end().resume();
+    else this.#socket.destroySoon();
     if (this.#socket.destroyed) return;
     // Nobody counts this connection any more, so it may not hold what an app never reads.
     const deadline = setTimeout(() => this.#socket.destroy(), withinMs).unref();

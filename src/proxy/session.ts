@@ -176,7 +176,8 @@ export class Session implements LocalSubscriber {
     clearTimeout(this.#deadline);
     this.requests.stop();
     this.upstream.destroy();
-    this.#outlet.end(reason === "slow" ? "drop" : "send", this.#context.limits.halfCloseMs);
+    const unread = reason === "slow" ? "drop" : reason === "protocol" || reason === "limit" ? "linger" : "send";
+    this.#outlet.end(unread, this.#context.limits.halfCloseMs);
     this.#onClose(this, reason);
   }
 
@@ -195,6 +196,7 @@ export class Session implements LocalSubscriber {
   }
 
   #fromApp(chunk: Buffer): void {
+    if (this.#closed) return;
     this.#app.cork();
     try {
       this.requests.take(chunk);
@@ -272,6 +274,7 @@ export class Session implements LocalSubscriber {
 
   /** The app has closed its half. What it has asked is still answered, within a deadline. */
   #appEnded(): void {
+    if (this.#closed) return;
     this.#half = true;
     this.#deadline ??= setTimeout(() => {
       this.#context.limitHit("halfCloseMs");

@@ -8,7 +8,9 @@ import { startSidecar } from "../support/sidecar.js";
 import { answer, hear, listen, publishAll } from "../support/streams.js";
 
 const trunkRights = [
-  ..."resetkeys resetchannels -@all +select +ping +client|setname +evalsha +eval +publish +pubsub|numsub".split(" "),
+  ..."resetkeys resetchannels -@all +select +ping +role +client|setname +evalsha +eval +publish +pubsub|numsub".split(
+    " ",
+  ),
   ..."+pubsub|numpat +subscribe +unsubscribe +psubscribe +punsubscribe".split(" "),
   ..."&socketio &socketio#* &socket.io#* &~kf1~* &~kf1~socketio#*".split(" "),
 ];

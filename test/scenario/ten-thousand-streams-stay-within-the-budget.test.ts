@@ -21,7 +21,12 @@ let ear: Listener;
 let idle: number[];
 before(async () => {
   pods = await twoPods({
-    env: { KEYFRAME_STREAM_BYTES: `${BUDGET / 1024}KiB`, KEYFRAME_STREAMS: `${STREAMS * 2}`, KEYFRAME_HOLD: "10s" },
+    env: {
+      KEYFRAME_STREAM_BYTES: `${BUDGET / 1024}KiB`,
+      KEYFRAME_STREAMS: `${STREAMS * 2}`,
+      KEYFRAME_HOLD: "10s",
+      KEYFRAME_PAUSE_BYTES: "30MiB",
+    },
   });
   app = await RespClient.connect({ port: pods.a.port, deadlineMs: 60_000 });
   ear = await Listener.on(pods.b.port, CHANNEL);

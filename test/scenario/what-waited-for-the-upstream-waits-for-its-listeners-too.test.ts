@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
-import { Listener, publishAll, sameFrames } from "../support/apps.js";
+import { Listener, publishAll, publishThrough, sameFrames } from "../support/apps.js";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.js";
 import { increment } from "../support/frames.js";
 import { RespClient } from "../support/resp-client.js";
@@ -45,7 +45,7 @@ async function outage(
   frames: [string, Buffer][],
 ): Promise<[string, Buffer][]> {
   const [first, ...rest] = frames;
-  await publishAll(app, [first!]);
+  await publishThrough(a, app, [first!]);
   await ear.until(1);
   for (const line of lines) {
     line.refuse(true);
