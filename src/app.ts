@@ -86,6 +86,8 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
       ...limits,
       subscriberBufferBytes: config.subscriberBufferBytes,
       pauseBytes: config.pauseBytes,
+      // Before a connection is closed for what it has not read, newer frames have taken the place of older ones.
+      collapseBytes: Math.min(config.collapseBytes, config.subscriberBufferBytes / 2),
       requestTimeoutMs: config.requestTimeoutMs,
       halfCloseMs: config.halfCloseMs,
       dialTimeoutMs: config.dialTimeoutMs,

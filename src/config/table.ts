@@ -240,7 +240,12 @@ export const table = {
   pauseBytes: setting("pause-bytes", "limits", {
     kind: size(16 * KiB, GiB),
     default: "1MiB",
-    doc: "Unsent bytes at which a connection is no longer read until its other side has caught up. For a subscriber that has this much unread, newer frames of a cumulative stream replace older ones.",
+    doc: "Unsent bytes at which a connection is no longer read until its other side has caught up.",
+  }),
+  collapseBytes: setting("collapse-bytes", "limits", {
+    kind: size(16 * KiB, 4 * GiB),
+    default: "8MiB",
+    doc: "For a subscriber that has this much unread, newer frames of a cumulative stream replace older ones. At most half of the subscriber buffer.",
   }),
 
   scripts: setting("scripts", "limits", {

@@ -82,6 +82,7 @@ export interface Config {
   readonly nackWindowMs: number;
   readonly subscriberBufferBytes: number;
   readonly pauseBytes: number;
+  readonly collapseBytes: number;
   readonly dialTimeoutMs: number;
   readonly drainTimeoutMs: number;
   readonly canaryMs: number;

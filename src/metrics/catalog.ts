@@ -152,7 +152,7 @@ export const catalog = {
       "holdMs",
       "holdBytes",
       "subscriberBufferBytes",
-      "pauseBytes",
+      "collapseBytes",
       "scripts",
       "scriptBytes",
       "dialTimeoutMs",

@@ -23,7 +23,7 @@ const LIMITS = [
   "queueBytes",
   "queueWaitMs",
   "subscriberBufferBytes",
-  "pauseBytes",
+  "collapseBytes",
   "requestTimeoutMs",
   "halfCloseMs",
   "dialTimeoutMs",

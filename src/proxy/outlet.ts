@@ -40,6 +40,7 @@ function nameMessage(message: readonly Buffer[], via: object, channel: Buffer, p
 export class Outlet {
   readonly #socket: Socket;
   readonly #mark: number;
+  readonly #pauseMark: number;
   readonly #owner: OutletOwner;
   /** What waits for the app to read. */
   readonly #queue = new SlowQueue();
@@ -47,11 +48,15 @@ export class Outlet {
   readonly #held = new SlowQueue();
   #corked = false;
 
-  /** @param markBytes how much may be unread before messages wait here */
-  constructor(socket: Socket, markBytes: number, owner: OutletOwner) {
+  /**
+   * @param markBytes how much may be unread before messages wait here, and newer ones may replace older ones
+   * @param pauseBytes how much may be unread before the app is `full`
+   */
+  constructor(socket: Socket, markBytes: number, pauseBytes: number, owner: OutletOwner) {
     this.#socket = socket;
     // Below its own mark a socket does not say when it has drained.
     this.#mark = Math.max(markBytes, socket.writableHighWaterMark);
+    this.#pauseMark = Math.max(pauseBytes, socket.writableHighWaterMark);
     this.#owner = owner;
     socket.on("drain", () => {
       this.#pump(this.#queue);
@@ -64,9 +69,9 @@ export class Outlet {
     return this.#socket.writableLength + this.#queue.bytes + this.#held.bytes;
   }
 
-  /** The app has more unread than the mark. Messages that a reply holds up do not count: only its rest lets them go. */
+  /** The app has so much unread that nothing more should be fetched for it. Messages that a reply holds up do not count: only its rest lets them go. */
   get full(): boolean {
-    return this.#socket.writableLength + this.#queue.bytes > this.#mark;
+    return this.#socket.writableLength + this.#queue.bytes > this.#pauseMark;
   }
 
   /**

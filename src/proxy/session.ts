@@ -33,8 +33,10 @@ export type CloseReason =
 export interface SessionLimits extends RespLimits {
   /** Most bytes of pub/sub messages that wait for a subscriber that does not read. */
   subscriberBufferBytes: number;
-  /** Beyond this many waiting bytes the other side is not read, and cumulative frames collapse. */
+  /** Beyond this many waiting bytes the other side is not read. */
   pauseBytes: number;
+  /** Beyond this many unread bytes of messages, newer frames of a cumulative stream replace older ones. */
+  collapseBytes: number;
   /** Longest silence in the middle of a request, milliseconds. */
   requestTimeoutMs: number;
   /** Longest time that the second half of a connection may outlive the first, milliseconds. */
@@ -78,7 +80,7 @@ export class Session implements LocalSubscriber {
       suspect: (reason) => context.dialer.suspect(reason),
       localSubscriptions: () => this.requests.subscriptions.local,
     });
-    this.#outlet = new Outlet(app, context.limits.pauseBytes, {
+    this.#outlet = new Outlet(app, context.limits.collapseBytes, context.limits.pauseBytes, {
       atReplyBoundary: () => this.replies.atBoundary,
       slow: () => this.#slow(),
       collapsed: () => context.collapsed.inc(),
@@ -250,7 +252,7 @@ export class Session implements LocalSubscriber {
   }
 
   #slow(): void {
-    this.#context.limitHit("pauseBytes");
+    this.#context.limitHit("collapseBytes");
     if (this.#slowLogged) return;
     this.#slowLogged = true;
     const consequence = "newer frames of a cumulative stream replace older ones until it reads";

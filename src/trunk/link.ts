@@ -53,6 +53,8 @@ export class Link {
   #pinger: NodeJS.Timeout | undefined;
   #heard = false;
   #asked = false;
+  /** It has been said that the server refuses us PING. */
+  #pingDenied = false;
 
   constructor(options: LinkOptions, dialer: Dialer, owner: LinkOwner, log: Log) {
     this.#options = options;
@@ -141,7 +143,7 @@ export class Link {
 
   #receive(reply: Reply): void {
     if (this.state === "up") {
-      this.#owner.reply(reply);
+      if (!this.#answersPing(reply)) this.#owner.reply(reply);
       return;
     }
     const step = this.#expected.shift();
@@ -173,6 +175,15 @@ export class Link {
     }
     this.#asked = true;
     if (this.state === "up") this.write(encodeCommand(["PING"]));
+  }
+
+  /** A refused PING is an answer too; the owner, who has not asked it, would take it for the answer to something else. */
+  #answersPing(reply: Reply): boolean {
+    if (!(reply instanceof ReplyError) || !/^NOPERM .*'ping'/.test(reply.message)) return false;
+    const consequence = "a connection that has died unseen is noticed later";
+    if (!this.#pingDenied) this.#log.warn("ping-denied", { connection: this.#options.name, consequence });
+    this.#pingDenied = true;
+    return true;
   }
 
   #lost(reason: string): void {

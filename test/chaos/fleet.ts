@@ -32,7 +32,7 @@ export class Pod {
       env: {
         KEYFRAME_LISTEN: `127.0.0.1:${this.port}`,
         // A slow app is to be slow within seconds; and a busy machine's question and answer may take longer than one.
-        KEYFRAME_PAUSE_BYTES: "256KiB",
+        KEYFRAME_COLLAPSE_BYTES: "256KiB",
         KEYFRAME_HOLD: "5s",
       },
     });

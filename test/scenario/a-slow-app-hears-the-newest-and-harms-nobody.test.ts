@@ -17,7 +17,11 @@ const LIMIT_BYTES = 8 * MiB;
 let pods: TwoPods;
 before(async () => {
   pods = await twoPods({
-    env: { KEYFRAME_SUBSCRIBER_BUFFER_BYTES: `${LIMIT_BYTES}B`, KEYFRAME_PAUSE_BYTES: "512KiB" },
+    env: {
+      KEYFRAME_SUBSCRIBER_BUFFER_BYTES: `${LIMIT_BYTES}B`,
+      KEYFRAME_PAUSE_BYTES: "512KiB",
+      KEYFRAME_COLLAPSE_BYTES: "512KiB",
+    },
   });
 });
 after(() => pods?.stop());

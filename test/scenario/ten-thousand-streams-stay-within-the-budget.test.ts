@@ -25,7 +25,7 @@ before(async () => {
       KEYFRAME_STREAM_BYTES: `${BUDGET / 1024}KiB`,
       KEYFRAME_STREAMS: `${STREAMS * 2}`,
       KEYFRAME_HOLD: "10s",
-      KEYFRAME_PAUSE_BYTES: "30MiB",
+      KEYFRAME_COLLAPSE_BYTES: "32MiB",
     },
   });
   app = await RespClient.connect({ port: pods.a.port, deadlineMs: 60_000 });

@@ -63,6 +63,7 @@ describe("the configuration", () => {
       nackWindowMs: 50,
       subscriberBufferBytes: 32 * MiB,
       pauseBytes: MiB,
+      collapseBytes: 8 * MiB,
       scripts: 256,
       scriptBytes: MiB,
       dialTimeoutMs: 5000,
