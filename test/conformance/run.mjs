@@ -5,7 +5,7 @@
 //   --legs direct,sidecar,frames   which legs (direct is always run)
 //   --sequential                   redis-py: one leg after the other; without it all at once, each with its own server
 //   --limit SECONDS                time limit of one leg of redis-py, of one unit in TCL (600)
-//   --retries N                    how often what differs is run again, both ways (3)
+//   --retries N                    how often what differs is run again, both ways (5)
 //   --out FILE                     everything as JSON
 //   other arguments                redis-py's files or node ids; behind `tcl` its units, as unit/pubsub
 
@@ -20,7 +20,7 @@ const { values: options, positionals } = parseArgs({
     legs: { type: "string", default: "direct,sidecar,frames" },
     sequential: { type: "boolean", default: false },
     limit: { type: "string", default: "600" },
-    retries: { type: "string", default: "3" },
+    retries: { type: "string", default: "5" },
     out: { type: "string" },
   },
 });
