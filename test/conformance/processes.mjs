@@ -195,6 +195,8 @@ export async function startSidecar(upstreamPort, env = {}) {
       KEYFRAME_LISTEN: "127.0.0.1:0",
       KEYFRAME_ADMIN: "127.0.0.1:0",
       KEYFRAME_UPSTREAM: `redis://127.0.0.1:${upstreamPort}/0`,
+      // Suites that attach as replicas see every PUBLISH of the server, the sidecar's canaries too.
+      KEYFRAME_CANARY: "5m",
       ...env,
     },
     onLine(line) {
