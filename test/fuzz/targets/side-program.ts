@@ -130,7 +130,7 @@ class Network {
 
   /**
    * The receiver was deaf and says what it has; or, where that has been said, the sender hears it and sends the newest frames
-   * of what went on. They travel in its order, as all that it publishes does: they may be lost, never late.
+   * of what went on, in the order in which it first sent them. They travel in its order, as all that it publishes does: they may be lost, never late.
    */
   hello(lost: boolean): void {
     const asked = this.#hellos.splice(0);
@@ -138,6 +138,7 @@ class Network {
       this.#hellos.push(...this.rebuilder.hello().flatMap(({ pairs }) => pairs));
       return;
     }
+    asked.sort((a, b) => this.#encoder.sentAs(a.instance) - this.#encoder.sentAs(b.instance));
     for (const { instance, seq } of asked) {
       const newest = this.#encoder.newest(instance, seq, this.now);
       if (newest === undefined || lost) continue;
