@@ -106,6 +106,11 @@ export class Rebuilder {
     this.#waiting.tick();
   }
 
+  /** From now on nothing is heard. What is missed came before everything that is heard again, and before no more than that. */
+  deaf(): void {
+    for (const sender of this.#state.senders()) sender.deaf();
+  }
+
   /**
    * What to say to each sender after this pod has been deaf: a lost last frame shows no gap. Senders answer with the newest
    * frame of streams that have gone on.
@@ -118,11 +123,12 @@ export class Rebuilder {
       const pairs: Pair[] = [];
       for (const stream of sender.streams.values()) {
         if (stream.usedAt <= since) continue;
-        stream.heardAs = sender.records;
+        stream.heardAs = Math.max(stream.heardAs, sender.deafAs);
         stream.askedAfter = now;
         pairs.push({ instance: stream.instance, seq: stream.seq });
       }
       if (pairs.length > 0) hellos.push({ epoch: sender.epoch, pairs });
+      sender.hears();
     }
     return hellos;
   }

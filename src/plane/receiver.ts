@@ -20,6 +20,7 @@ export class Sender {
   readonly #lastOf = new Float64Array(256);
   readonly #instanceOf = new Float64Array(256);
   #records = 0;
+  #deafAs: number | undefined;
   /** Something came after that many records of which nobody knows what it was. */
   #unknownAfter = -1;
 
@@ -39,9 +40,18 @@ export class Sender {
     this.#unknownAfter = this.#records;
   }
 
-  /** Nothing that came until now is held against a stream any more: it is being asked after. */
-  get records(): number {
-    return this.#records;
+  /** Nothing is heard from now on, until hears(). */
+  deaf(): void {
+    this.#deafAs ??= this.#records;
+  }
+
+  hears(): void {
+    this.#deafAs = undefined;
+  }
+
+  /** How many records had come when it was heard last: none of them is held against what has been missed since. */
+  get deafAs(): number {
+    return this.#deafAs ?? this.#records;
   }
 
   /** True where something may have come since `records` that must not be followed by an older frame of that stream. */

@@ -40,6 +40,8 @@ export interface SubscriberOwner {
   inbox(message: Buffer): void;
   /** After a time of deafness, everything that is wanted is held again. */
   resubscribed(): void;
+  /** From here on nothing is heard, until resubscribed(). */
+  down(): void;
 }
 
 /** What the next answers belong to, in order; `left` acks are still to come. */
@@ -170,6 +172,7 @@ export class Subscriber {
       if (subscription.state === "confirmed") subscription.state = "pending";
       subscription.ownRaws.clear();
     }
+    this.#owner.down();
   }
 
   #send(verb: "subscribe" | "unsubscribe", subscription: Upstreamed): void {

@@ -93,6 +93,7 @@ export class Trunk {
           else this.#rebuilder.message(channel, message);
         },
         inbox: (message) => this.#inbox(message),
+        down: () => this.#rebuilder.deaf(),
         resubscribed: () => this.publisher.control.hello(this.#rebuilder.hello()),
       },
       clock,

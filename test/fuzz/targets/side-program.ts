@@ -180,6 +180,8 @@ export function fuzz(data: Buffer): void {
     const more = op >> 4;
     switch (op & 15) {
       case 0:
+        // A frame that is lost: the receiver is deaf from here on, until it says so.
+        network.rebuilder.deaf();
         network.encode(1);
         break;
       case 1: {

@@ -141,3 +141,22 @@ test("the last frame of a message that nobody waited for any more is heard when 
     assert.equal(receiver.delivered.length, 2, "and once only");
   }
 });
+
+test("what came between the end of deafness and the hello is not overtaken by what was missed before it", () => {
+  for (const between of [false, true]) {
+    const { clock, sender, receiver } = setUp();
+    const [first, missed] = growing.slice(0, 2).map(({ channel, payload }) => sender.send(channel, payload));
+    receiver.receive(first!);
+    receiver.rebuilder.deaf();
+    // Of the same chat, on another stream, published behind the one that is missed.
+    const { channel, payload } = growing[0]!;
+    const other = sender.send(channel, Buffer.from(String(payload).replace("chat:completion", "chat:tags")));
+    if (between) receiver.receive(other);
+    const pair = receiver.rebuilder.hello()[0]!.pairs.find(({ instance }) => instance === missed!.encoded!.instance)!;
+    if (!between) receiver.receive(other);
+    clock.ms += 10;
+    const newest = sender.encoder.newest(pair.instance, pair.seq, clock.now())!;
+    receiver.rebuilder.message(channel, sender.message(newest.record));
+    assert.deepEqual(payloads(receiver.delivered), payloads([first!, other]), "it would come too late");
+  }
+});
