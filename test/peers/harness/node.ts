@@ -25,5 +25,6 @@ export function nodeWorld(library: NodeLibrary, adapter: "classic" | "sharded" =
     broadcast: (event, argument, namespace) => ({ op: "emit", event, args: [argument], namespace }),
     enter: (sid, room) => ({ op: "join", local: true, rooms: [sid], join: room }),
     leave: (sid, room) => ({ op: "leave", local: true, rooms: [sid], leave: room }),
+    ...(adapter === "sharded" ? { shardChannel: (room: string) => `socket.io#/#${room}#` } : {}),
   };
 }

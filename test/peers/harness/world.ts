@@ -27,6 +27,8 @@ export interface WorldPlan {
   /** The requests that put a client into a room of "/" and take it out. */
   enter(sid: string, room: string): Request;
   leave(sid: string, room: string): Request;
+  /** The shard channel of a room, where servers subscribe one without waiting for it. */
+  shardChannel?(room: string): string;
 }
 
 /** `direct`: no sidecars. Else KEYFRAME_* for the sidecars, one in each pod but those that are to have none. */
@@ -142,6 +144,16 @@ export class World {
   /** Puts a client into a room, asked of the given peer (in "/"). */
   enter(peer: string, client: string, room: string): Promise<unknown> {
     return this.peer(peer).call(this.plan.enter(this.sid(client), room));
+  }
+
+  /** That many servers hear what is said to the room: an adapter may join before its subscription is held. */
+  async heard(room: string, servers: number): Promise<void> {
+    const channel = this.plan.shardChannel?.(room);
+    if (channel === undefined) return;
+    await eventually("the room's shard channel is held", async () => {
+      const count = (await this.server.cli("PUBSUB", "SHARDNUMSUB", channel)).split("\n").at(-1);
+      return Number(count) >= servers;
+    });
   }
 
   leave(peer: string, client: string, room: string): Promise<unknown> {

@@ -20,6 +20,7 @@ async function inRoom(world: World, room: string, act: () => Promise<unknown>): 
   const enter = (peer: string, name: string): Promise<unknown> => world.enter(peer, name, room);
   const near = first.toLowerCase();
   await Promise.all([enter(first, `${near}1`), enter("B", "b1"), enter("B", "b2")]);
+  await world.heard(room, new Set([first, "B"]).size);
   await act();
   await world.settle();
   const leave = (peer: string, name: string): Promise<unknown> => world.leave(peer, name, room);
