@@ -96,6 +96,8 @@ export class Rebuilder {
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.#sink.resync("malformed");
+      // Whoever has sent it.
+      for (const sender of this.#state.senders()) sender.heardDamaged(this.#clock.now());
     } finally {
       reader.close();
     }
@@ -123,7 +125,8 @@ export class Rebuilder {
       const pairs: Pair[] = [];
       for (const stream of sender.streams.values()) {
         if (stream.usedAt <= since) continue;
-        stream.heardAs = Math.max(stream.heardAs, sender.deafAs);
+        // Where something was damaged, what is missed may be older than the deafness.
+        if (sender.damagedAt <= since) stream.heardAs = Math.max(stream.heardAs, sender.deafAs);
         stream.askedAfter = now;
         pairs.push({ instance: stream.instance, seq: stream.seq });
       }
@@ -170,11 +173,12 @@ export class Rebuilder {
       if (stream !== undefined) this.#repair(channel, stream);
       return;
     }
-    const heardAs = sender.heard(domain, instance);
+    // A repeat says nothing of the order: it was sent before.
     if (stream !== undefined && (seq <= stream.seq || this.#waiting.holds(stream, seq))) {
       this.#sink.repeat();
       return;
     }
+    const heardAs = sender.heard(domain, instance);
     const known = stream !== undefined;
     stream ??= this.#state.create(sender, instance, now);
     this.#state.touch(stream, now);
@@ -205,7 +209,7 @@ export class Rebuilder {
         this.#sink.resync("checksum");
         // Nothing that it says of itself can be trusted, its place in the order neither. Or it is the base that is wrong.
         if (!whole) this.#state.dropBases(stream);
-        stream.sender.heardUnknown();
+        stream.sender.heardDamaged(now);
         this.#sink.undelivered("damaged", 1);
         this.#waiting.ask(stream, stream.seq, now);
         return;
@@ -265,7 +269,8 @@ export class Rebuilder {
     const { seq, length, crc, deflated, keep, newest, domain } = this.#reader;
     const now = this.#clock.now();
     // What has been missed while this pod was deaf came before everything that it has heard since.
-    const missed = newest && stream.seq > 0 && seq > stream.seq && stream.askedAfter > now - HELLO_MS;
+    // What has come once, and was given up, did not.
+    const missed = newest && stream.seq > 0 && seq > stream.arrived && stream.askedAfter > now - HELLO_MS;
     if (!missed && stream.held === 0 && stream.brokenUntil === 0) return;
     // A late one must not take the place of something newer.
     if (stream.base(seq) !== undefined || (stream.chain && seq < stream.seq)) return;

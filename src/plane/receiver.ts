@@ -21,6 +21,7 @@ export class Sender {
   readonly #instanceOf = new Float64Array(256);
   #records = 0;
   #deafAs: number | undefined;
+  damagedAt = Number.NEGATIVE_INFINITY;
   /** Something came after that many records of which nobody knows what it was. */
   #unknownAfter = -1;
 
@@ -38,6 +39,12 @@ export class Sender {
   /** A raw frame has come, which may be anybody's, or a damaged record, which may have been of any domain. */
   heardUnknown(): void {
     this.#unknownAfter = this.#records;
+  }
+
+  /** Something that it sent was damaged and is lost, at this time, Clock milliseconds. */
+  heardDamaged(now: number): void {
+    this.damagedAt = now;
+    this.heardUnknown();
   }
 
   /** Nothing is heard from now on, until hears(). */

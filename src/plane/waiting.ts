@@ -143,7 +143,7 @@ export class Waiting {
     if (payload === undefined) {
       this.#sink.resync("checksum");
       stream.held--;
-      stream.sender.heardUnknown();
+      stream.sender.heardDamaged(this.#clock.now());
       this.#sink.undelivered("damaged", 1);
       return null;
     }
