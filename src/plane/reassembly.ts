@@ -17,7 +17,7 @@ export type BrokenReason = "chunk_lost" | "chunk_timeout" | "chunks_full";
 export interface ReassemblySink {
   /** Tell the sender's inbox that this message of the transfer has been read. */
   credit(epoch: number, connection: number, transfer: number, index: number): void;
-  /** One of our own has come back. */
+  /** A message of our own transfer has come back: this pod, too, has read it. */
   own(transfer: number, index: number): void;
   /** A whole message of frames, in memory of its own. */
   message(channel: Buffer, message: Buffer): void;
