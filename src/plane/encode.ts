@@ -132,9 +132,10 @@ export class Encoder {
     return this.#delta(stream, payload, hunks, facts.tag, primer);
   }
 
-  /** When a receiver that lacks the base of (instance, …) may be answered, Clock milliseconds; notes that it asked. */
-  repairDue(instance: number, now: number): number {
-    return this.#byInstance.get(instance)?.repairs.due(now) ?? now;
+  /** When to answer who lacks the base of (instance, seq), Clock milliseconds; undefined: has just been sent. */
+  repairDue(instance: number, seq: number, now: number): number | undefined {
+    const stream = this.#byInstance.get(instance);
+    return stream?.chain && stream.repairs.underway(seq, now) ? undefined : (stream?.repairs.due(now) ?? now);
   }
 
   /**
@@ -144,10 +145,10 @@ export class Encoder {
   repair(instance: number, seq: number, now: number): SentAgain | undefined {
     const stream = this.#byInstance.get(instance);
     if (stream === undefined) return undefined;
-    stream.repairs.sent(now);
     const wantsPrevious = !stream.chain && stream.previous !== undefined && seq <= stream.baseSeq;
     const base = wantsPrevious ? stream.previous! : stream.base;
     const baseSeq = wantsPrevious ? stream.previousSeq : stream.baseSeq;
+    stream.repairs.sent(baseSeq, now);
     return { channel: stream.channel, tag: stream.tag, record: this.#again(stream, baseSeq, base, false) };
   }
 
@@ -188,7 +189,7 @@ export class Encoder {
     const stream = this.#byInstance.get(instance);
     if (stream === undefined || stream.seq <= seq || now - stream.usedAt > NEWEST_MS) return undefined;
     // In a chain that is the base as well: whoever lacks it need not be answered again at once.
-    if (stream.chain) stream.repairs.sent(now);
+    if (stream.chain) stream.repairs.sent(stream.seq, now);
     const { channel, tag, chain } = stream;
     return { channel, tag, chain, record: this.#again(stream, stream.seq, stream.newest, true) };
   }

@@ -2,7 +2,7 @@
  * Frames that wait: one whose base is missing, and everything of a conflicting domain that came after it.
  * Bounded in time and in bytes. Delivery leaves here in the order of arrival within each domain.
  */
-import { conflicts, DomainSet, type DomainTag } from "./domain.js";
+import { DomainSet, type DomainTag } from "./domain.js";
 import type { DeliveredKind, Route } from "./rebuild-sink.js";
 
 /** What waits: a payload that is ready, or a record that still lacks its base. */
@@ -123,10 +123,10 @@ export class HoldQueue<S> {
     deliver: (item: Held<S>, payload: Buffer) => void,
   ): void {
     const kept: Held<S>[] = [];
-    const blocked: DomainTag[] = [];
+    const blocked = new DomainSet();
     const leaving: { item: Held<S>; payload: Buffer }[] = [];
     for (const item of this.#items) {
-      const waits = blocked.some((tag) => conflicts(tag, item.tag));
+      const waits = blocked.conflicts(item.tag);
       // A chained record is rebuilt in its turn even where it may not leave yet.
       const payload = item.payload ?? (waits && this.#bytes >= most ? undefined : ready(item));
       if (payload === null) {
@@ -139,7 +139,7 @@ export class HoldQueue<S> {
         continue;
       }
       kept.push(item);
-      if (!blocked.includes(item.tag)) blocked.push(item.tag);
+      blocked.add(item.tag);
     }
     this.#items = kept;
     for (const { item } of leaving) this.#leave(item);

@@ -39,6 +39,8 @@ export class Rebuilder {
   readonly #waiting: Waiting;
   readonly #reader = new MessageReader();
   readonly #name: FrameName = newFrameName();
+  /** Repairs of the message being read have come, and what waits for them has not been looked at yet. */
+  #unsettled = false;
 
   /** @param epoch our own: what comes back under it has been heard here already */
   constructor(epoch: number, limits: RebuildLimits, clock: Clock, sink: RebuildSink) {
@@ -100,6 +102,7 @@ export class Rebuilder {
       for (const sender of this.#state.senders()) sender.heardDamaged(this.#clock.now());
     } finally {
       reader.close();
+      this.#settle();
     }
   }
 
@@ -173,6 +176,7 @@ export class Rebuilder {
       if (stream !== undefined) this.#repair(channel, stream);
       return;
     }
+    this.#settle();
     // A repeat says nothing of the order: it was sent before.
     if (stream !== undefined && (seq <= stream.seq || this.#waiting.holds(stream, seq))) {
       this.#sink.repeat();
@@ -294,6 +298,13 @@ export class Rebuilder {
       stream.arrived = Math.max(stream.arrived, seq);
       if (!late) this.#waiting.pass(channel, domain, payload, stream, seq, "keyframe");
     }
+    this.#unsettled = true;
+  }
+
+  /** A message is all repairs after a resubscription: what waits is looked through once for all of them. */
+  #settle(): void {
+    if (!this.#unsettled) return;
+    this.#unsettled = false;
     this.#waiting.settle();
   }
 
@@ -316,6 +327,6 @@ export class Rebuilder {
     this.#waiting.drop(stream, "gone", Number.MAX_SAFE_INTEGER);
     // Its highest sequence stays: a batch that is sent again may hold what has been delivered.
     this.#state.dropBases(stream);
-    this.#waiting.settle();
+    this.#unsettled = true;
   }
 }

@@ -50,6 +50,8 @@ export function factsOf(name: FrameName): FrameFacts {
 /** Between a stream's first repair and its second, milliseconds; each further one waits twice as long as the one before it. */
 const REPAIR_MIN_MS = 100;
 const REPAIR_MAX_MS = 400;
+/** Who asks for what was sent this short a time ago has not read it yet: what a connection loses, a hello names. */
+const UNDERWAY_MS = 1_000;
 
 /**
  * How often a stream is repaired. One repair serves all who have asked until it goes out. The first goes at once; when
@@ -58,13 +60,21 @@ const REPAIR_MAX_MS = 400;
 export class RepairPace {
   #sentAt = Number.NEGATIVE_INFINITY;
   #waitMs = REPAIR_MIN_MS;
+  /** Of the frame that was sent again last. */
+  #seq = 0;
+
+  /** True where the frame `seq`, or a newer one of a chain, was sent again a moment ago. */
+  underway(seq: number, now: number): boolean {
+    return seq <= this.#seq && now - this.#sentAt < UNDERWAY_MS;
+  }
 
   /** When the next repair may go out. */
   due(now: number): number {
     return Math.max(now, this.#sentAt + this.#waitMs);
   }
 
-  sent(now: number): void {
+  sent(seq: number, now: number): void {
+    this.#seq = seq;
     const quiet = now - this.#sentAt > 2 * REPAIR_MAX_MS;
     this.#waitMs = quiet ? REPAIR_MIN_MS : Math.min(REPAIR_MAX_MS, this.#waitMs * 2);
     this.#sentAt = now;

@@ -205,10 +205,11 @@ export class Control {
       this.#out.send(inboxOf(epoch, connection), message);
       return;
     }
+    const now = this.#clock.now();
+    const due = this.#encoder.repairDue(instance, seq, now);
+    if (due === undefined) return;
     const question = this.#questions.get(instance);
     if (question === undefined) {
-      const now = this.#clock.now();
-      const due = this.#encoder.repairDue(instance, now);
       // Who asks has often said hello just before: where its answer is near, one repair serves both.
       const dueAt = this.#deaf.has(instance) ? Math.max(due, Math.min(this.#roundAt, now + HELLO_GATHER_MS)) : due;
       this.#questions.set(instance, { dueAt, lowest: seq, highest: seq });

@@ -161,7 +161,9 @@ export class Network {
     for (const { epoch, instance, seq } of pod.asked.splice(0)) {
       const sender = this.pods.find((one) => one.epoch === epoch);
       const now = this.clock.now();
-      if (sender === undefined || sender.encoder.repairDue(instance, now) > now) continue;
+      if (sender === undefined) continue;
+      const due = sender.encoder.repairDue(instance, seq, now);
+      if (due === undefined || due > now) continue;
       const repair = sender.encoder.repair(instance, seq, now);
       const bytes = encodeMessage(epoch, 1, [repair?.record ?? sender.encoder.gone(instance, seq)]);
       const channel = (repair?.channel as Channel | undefined)?.name;

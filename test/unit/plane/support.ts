@@ -76,7 +76,9 @@ export class TestSender {
     const now = this.clock.now();
     for (const { instance, seq } of asked) {
       const seqs = this.#asked.get(instance);
-      if (seqs === undefined) this.#asked.set(instance, { seq, dueAt: this.encoder.repairDue(instance, now) });
+      const dueAt = this.encoder.repairDue(instance, seq, now);
+      if (dueAt === undefined) continue;
+      if (seqs === undefined) this.#asked.set(instance, { seq, dueAt });
       else seqs.seq = Math.min(seqs.seq, seq);
     }
     const messages: { channel: Buffer; message: Buffer }[] = [];
