@@ -130,6 +130,26 @@ export const table = {
     default: "socketio,socketio#*,socket.io#*",
     doc: "Channels that carry frames: exact names, or prefixes with a star at the end.",
   }),
+  stateDir: setting("state-dir", "frames", {
+    kind: { ...plainText, metavar: "directory" },
+    example: "/var/run/keyframe",
+    doc: "Directory that outlives the sidecar but not its pod, as an emptyDir does. In it are kept the users that have sessions in this pod: frames for others need not reach its apps. Without it they all do.",
+  }),
+  keyPrefix: setting("key-prefix", "frames", {
+    kind: plainText,
+    default: "open-webui",
+    doc: "The app's REDIS_KEY_PREFIX: its sessions are in <prefix>:session_pool.",
+  }),
+  rooms: setting("rooms", "frames", {
+    kind: count(0, 1_000_000),
+    default: "100000",
+    doc: "Most users with sessions in this pod. With more, frames for all users are taken. 0 takes all from the beginning.",
+  }),
+  roomWaitMs: setting("room-wait", "frames", {
+    kind: duration(0, 5 * SECOND),
+    default: "250ms",
+    doc: "Longest time for which the answer to the write of a session waits until the server counts this pod for its user.",
+  }),
   flushWindowMs: setting("flush-window", "frames", {
     kind: duration(0, SECOND),
     default: "5ms",

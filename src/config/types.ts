@@ -56,6 +56,11 @@ export interface Config {
   readonly emitters: EmitterMode;
   /** Exact channel names, or prefixes with `*` at their end. */
   readonly channels: string[];
+  /** Keeps the users of this pod over a restart; undefined: nothing is kept, and frames for all users are taken. */
+  readonly stateDir: string | undefined;
+  readonly keyPrefix: string;
+  readonly rooms: number;
+  readonly roomWaitMs: number;
   readonly flushWindowMs: number;
   readonly batchFrames: number;
   readonly batchBytes: number;

@@ -54,6 +54,12 @@ export class ByteReader {
     return this.buf[this.at++]!;
   }
 
+  u24(): number {
+    const at = this.skip(3);
+    const buf = this.buf;
+    return (buf[at]! << 16) | (buf[at + 1]! << 8) | buf[at + 2]!;
+  }
+
   u32(): number {
     const at = this.skip(4);
     const buf = this.buf;

@@ -6,8 +6,8 @@
  */
 import { type ByteReader, putVarint, varintSize } from "./bytes.js";
 
-/** The low two bits of a message's first byte. */
-export const MessageType = { Frames: 1, Control: 2, Chunk: 3 } as const;
+/** The low two bits of a message's first byte. "Marked": frames of which each says what room it is for. */
+export const MessageType = { Marked: 0, Frames: 1, Control: 2, Chunk: 3 } as const;
 
 const TYPE_MASK = 0x03;
 /** In the upper six bits: a varint with the connection's number follows the epoch. */
@@ -24,9 +24,9 @@ export interface MessageHead {
   connection: number;
 }
 
-/** The type of a message, or 0 for an empty one. */
+/** The type of a message, or -1 for an empty one. */
 export function typeOf(message: Buffer): number {
-  return message.length === 0 ? 0 : message[0]! & TYPE_MASK;
+  return message.length === 0 ? -1 : message[0]! & TYPE_MASK;
 }
 
 export function headSize(connection: number): number {

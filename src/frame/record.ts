@@ -71,22 +71,27 @@ export interface RecordFields {
   length: number;
   /** CRC-32 of the result. */
   crc: number;
+  /** Of the room that the frame is for, 24 bits (socketio/rooms.ts); 0: it may concern everybody. */
+  mark: number;
 }
 
 /** A record as it is kept until it is sent, perhaps more than once: its head as far as the CRC, and its body. */
 export interface WireRecord {
   readonly head: Buffer;
   readonly body: Buffer;
+  readonly mark: number;
 }
 
 const NO_BYTES = Buffer.alloc(0);
+/** What a record's mark takes in a message of marked frames. */
+const MARK_BYTES = 3;
 
 /**
  * One record. `fields` is only read; `body` is not copied and must not change until the record is sent for the last
  * time. The values must be in range: nothing is checked here, because the sender made them.
  */
 export function encodeRecord(fields: RecordFields, body: Buffer): WireRecord {
-  const { kind, instance, seq } = fields;
+  const { kind, instance, seq, mark } = fields;
   const gone = kind === RecordKind.Gone;
   const delta = kind === RecordKind.Delta;
   const chain = delta && fields.back === 1;
@@ -116,13 +121,13 @@ export function encodeRecord(fields: RecordFields, body: Buffer): WireRecord {
   head[1] = fields.domain;
   let at = putVarint(head, 2, instance);
   at = putVarint(head, at, seq);
-  if (gone) return { head, body: NO_BYTES };
+  if (gone) return { head, body: NO_BYTES, mark };
   if (keyed) at = head.writeUInt32BE(fields.streamKey, at);
   if (primed) at = putVarint(head, putVarint(head, at, fields.primerInstance), fields.primerSeq);
   if (delta && !chain) at = putVarint(head, at, fields.back);
   if (!delta) at = putVarint(head, at, fields.length);
   head.writeUInt32BE((fields.crc ^ headCheck(head, 0, at, flags)) >>> 0, at);
-  return { head, body };
+  return { head, body, mark };
 }
 
 /**
@@ -139,26 +144,28 @@ function isGone(record: WireRecord): boolean {
 
 /** Bytes that a record adds to a message, at most. */
 export function recordSize({ head, body }: WireRecord): number {
-  return head.length + varintSize(body.length) + body.length;
+  return MARK_BYTES + head.length + varintSize(body.length) + body.length;
 }
 
 /** A side message of these records, at least one. The last one's body runs to the message's end, so its length is not written. */
 export function encodeMessage(epoch: number, connection: number, records: readonly WireRecord[]): Buffer {
   const last = records.length - 1;
-  let size = headSize(connection);
+  const marked = records.some(({ mark }) => mark !== 0);
+  let size = headSize(connection) + (marked ? MARK_BYTES * records.length : 0);
   records.forEach((record, i) => {
     size += record.head.length + record.body.length;
     if (i < last && !isGone(record)) size += varintSize(record.body.length);
   });
   const out = Buffer.allocUnsafe(size);
-  let at = putHead(out, MessageType.Frames, epoch, connection);
+  let at = putHead(out, marked ? MessageType.Marked : MessageType.Frames, epoch, connection);
   const mix = crc32(out.subarray(0, at));
   records.forEach((record, i) => {
+    if (marked) at = out.writeUIntBE(record.mark, at, MARK_BYTES);
     const start = at;
     at += record.head.copy(out, at);
     if (isGone(record)) return;
     // Whose the record is counts as much as what it is.
-    out.writeUInt32BE((out.readUInt32BE(at - 4) ^ mix) >>> 0, at - 4);
+    out.writeUInt32BE((out.readUInt32BE(at - 4) ^ mix ^ record.mark) >>> 0, at - 4);
     if (i < last) at = putVarint(out, at, record.body.length);
     else out[start] = out[start]! | LAST;
     at += record.body.copy(out, at);
@@ -190,11 +197,13 @@ export class MessageReader implements MessageHead {
   newest = false;
   length = 0;
   crc = 0;
+  mark = 0;
   bodyStart = 0;
   bodyEnd = 0;
 
   #reader = new ByteReader(Buffer.alloc(0));
-  /** Where the part of the record's head ends that its checksum covers. */
+  /** Where the part of the record's head lies that its checksum covers, the mark apart. */
+  #start = 0;
   #checked = 0;
   /** The checksum of the message's head, which is mixed into those of its records. */
   #mix = 0;
@@ -211,7 +220,8 @@ export class MessageReader implements MessageHead {
     this.count = 0;
     try {
       readHead(reader, this);
-      if (this.type !== MessageType.Frames) throw new FrameError("not a message of frames");
+      if (this.type !== MessageType.Frames && this.type !== MessageType.Marked)
+        throw new FrameError("not a message of frames");
       const first = reader.at;
       this.#mix = crc32(message.subarray(0, first));
       let count = 0;
@@ -240,11 +250,11 @@ export class MessageReader implements MessageHead {
   next(): boolean {
     const reader = this.#reader;
     if (reader.at >= reader.end) return false;
-    const start = reader.at;
     this.#read();
     // Only here: open() reads every record once before, to see that it is well formed.
     if (this.kind !== RecordKind.Gone) {
-      this.crc = (this.crc ^ this.#mix ^ headCheck(reader.buf, start, this.#checked, reader.buf[start]!)) >>> 0;
+      const check = headCheck(reader.buf, this.#start, this.#checked, reader.buf[this.#start]!);
+      this.crc = (this.crc ^ this.#mix ^ this.mark ^ check) >>> 0;
     }
     return true;
   }
@@ -256,6 +266,8 @@ export class MessageReader implements MessageHead {
 
   #read(): void {
     const reader = this.#reader;
+    this.mark = this.type === MessageType.Marked ? reader.u24() : 0;
+    this.#start = reader.at;
     const flags = reader.u8();
     const kind = (flags & KIND_MASK) as RecordKind;
     const last = (flags & LAST) !== 0;

@@ -70,6 +70,9 @@ export const catalog = {
       "too_large",
     ],
   }),
+  keyframe_skipped_frames_total: counter("Frames for users without a session in this pod, passed over."),
+  keyframe_rooms: gauge("Users that have sessions in this pod."),
+  keyframe_rooms_known: gauge("Whether frames for other users are passed over (1), or all are taken (0)."),
   keyframe_repeats_dropped_total: counter("Records that had arrived before and were dropped."),
   keyframe_refused_batches_total: counter("Batches that went raw because not every subscriber is known to rebuild.", {
     reason: ["mixed_fleet", "patterns", "script_denied", "unreachable"],
@@ -155,6 +158,8 @@ export const catalog = {
       "collapseBytes",
       "scripts",
       "scriptBytes",
+      "rooms",
+      "roomWaitMs",
       "dialTimeoutMs",
       "drainTimeoutMs",
       "halfCloseMs",

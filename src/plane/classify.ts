@@ -31,6 +31,8 @@ export const Action = {
   Watch: 17,
   /** SSUBSCRIBE and SUNSUBSCRIBE: passed, but acknowledged once for each channel. */
   Shard: 18,
+  /** HSET: it may write a session. */
+  HSet: 19,
 } as const;
 export type Action = (typeof Action)[keyof typeof Action];
 
@@ -61,6 +63,7 @@ actions[Command.Monitor] = Action.Monitor;
 actions[Command.Sync] = Action.Replicate;
 actions[Command.PSync] = Action.Replicate;
 actions[Command.Watch] = Action.Watch;
+actions[Command.HSet] = Action.HSet;
 
 export function actionOf(command: number): Action {
   return actions[command] as Action;

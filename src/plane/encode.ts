@@ -7,11 +7,11 @@
  * connections of their pools. Cumulative streams chain, each frame against the one before it. All others are coded
  * against a pinned base, so that a receiver that joins late needs one base, and then has every frame from its join on.
  */
-import { crc32 } from "../frame/checksum.js";
-import { encodeRecord, type RecordFields, RecordKind, recordSize, type WireRecord } from "../frame/record.js";
+import { RecordKind, recordSize, type WireRecord } from "../frame/record.js";
 import { diff } from "../frame/splice.js";
 import { ASYNC_BYTES, packHunks, packPrimed, packWhole, type Whole } from "../frame/whole.js";
 import type { DomainTag } from "./domain.js";
+import { type Primer, Records } from "./records.js";
 import { type ChannelStreams, type FrameFacts, RepairPace, type SenderStream } from "./sender.js";
 import { type EvictionReason, type StreamLimits, StreamTable } from "./streams.js";
 
@@ -50,15 +50,6 @@ const NO_STREAM = Number.MAX_SAFE_INTEGER;
 /** A stream that was used within this time is active: what a deaf receiver has missed of it is sent again. */
 const NEWEST_MS = 15_000;
 
-const NO_BYTES = Buffer.alloc(0);
-
-/** A base that receivers hold, for another frame's deflater to copy from. */
-interface Primer {
-  readonly instance: number;
-  readonly seq: number;
-  readonly base: Buffer;
-}
-
 /** Deflating more than this at once would hold up every other frame: such a frame goes as it is, once, as a base. */
 function pack(payload: Buffer): Whole {
   return payload.length < ASYNC_BYTES ? packWhole(payload) : { body: payload, deflated: false };
@@ -67,23 +58,7 @@ function pack(payload: Buffer): Whole {
 export class Encoder {
   readonly #streams: StreamTable<number, SenderStream>;
   readonly #byInstance = new Map<number, SenderStream>();
-  // Filled again for each record, never kept.
-  readonly #fields: RecordFields = {
-    kind: RecordKind.Whole,
-    keep: false,
-    cumulative: false,
-    deflated: false,
-    domain: 0,
-    instance: 0,
-    seq: 0,
-    back: 1,
-    streamKey: -1,
-    primerInstance: 0,
-    primerSeq: 0,
-    newest: false,
-    length: 0,
-    crc: 0,
-  };
+  readonly #records = new Records();
   #instances = 0;
   #frames = 0;
 
@@ -173,12 +148,7 @@ export class Encoder {
 
   /** The word to one asker that nothing more will come of an instance. */
   gone(instance: number, seq: number): WireRecord {
-    const fields = this.#fields;
-    fields.kind = RecordKind.Gone;
-    fields.domain = 0;
-    fields.instance = instance;
-    fields.seq = seq;
-    return encodeRecord(fields, NO_BYTES);
+    return this.#records.gone(instance, seq);
   }
 
   /**
@@ -211,6 +181,7 @@ export class Encoder {
       generation: channel.generation,
       chain: facts.cumulative,
       tag: facts.tag,
+      mark: facts.mark,
       seq: 0,
       base: payload,
       baseSeq: 0,
@@ -248,43 +219,24 @@ export class Encoder {
   ): Encoded {
     this.#advance(stream, payload);
     this.#setBase(stream, payload);
-    const record = this.#whole(RecordKind.Whole, stream, stream.seq, payload, tag, body, deflated, primer);
+    const record = this.#records.whole(RecordKind.Whole, stream, stream.seq, payload, tag, { body, deflated }, primer);
     return this.#encoded(record, "keyframe", stream);
   }
 
   /** One of a stream's frames once more, as a repair; with the word that it is the newest, it may be delivered. */
   #again(stream: SenderStream, seq: number, payload: Buffer, newest: boolean): WireRecord {
-    const { body, deflated } = pack(payload);
-    this.#fields.newest = newest;
     const keep = stream.chain || !newest || seq === stream.baseSeq;
-    return this.#whole(RecordKind.Repair, stream, seq, payload, stream.tag, body, deflated, undefined, keep);
-  }
-
-  #whole(
-    kind: RecordKind,
-    stream: SenderStream,
-    seq: number,
-    payload: Buffer,
-    tag: DomainTag,
-    body: Buffer,
-    deflated: boolean,
-    primer: Primer | undefined,
-    keep = true,
-  ): WireRecord {
-    const fields = this.#fields;
-    fields.kind = kind;
-    fields.keep = keep;
-    fields.cumulative = stream.chain;
-    fields.deflated = deflated;
-    fields.domain = tag;
-    fields.instance = stream.instance;
-    fields.seq = seq;
-    fields.streamKey = stream.key % 0x1_0000_0000;
-    fields.primerInstance = primer?.instance ?? 0;
-    fields.primerSeq = primer?.seq ?? 0;
-    fields.length = payload.length;
-    fields.crc = crc32(payload);
-    return encodeRecord(fields, body);
+    return this.#records.whole(
+      RecordKind.Repair,
+      stream,
+      seq,
+      payload,
+      stream.tag,
+      pack(payload),
+      undefined,
+      keep,
+      newest,
+    );
   }
 
   #delta(stream: SenderStream, payload: Buffer, hunks: Buffer, tag: DomainTag, primer: Primer | undefined): Encoded {
@@ -296,26 +248,17 @@ export class Encoder {
     this.#advance(stream, payload);
     const repin = !stream.chain && hunks.length > REPIN_BYTES && hunks.length > stream.leanest * REPIN_FACTOR;
     if (hunks.length < stream.leanest) stream.leanest = hunks.length;
-    const fields = this.#fields;
-    fields.kind = RecordKind.Delta;
-    fields.keep = repin || stream.chain;
-    fields.cumulative = stream.chain;
-    fields.deflated = deflated;
-    fields.domain = tag;
-    fields.instance = stream.instance;
-    fields.seq = stream.seq;
-    fields.back = stream.seq - stream.baseSeq;
-    fields.crc = crc32(payload);
-    const record = encodeRecord(fields, body);
-    if (fields.keep) this.#setBase(stream, payload);
+    const keep = repin || stream.chain;
+    const record = this.#records.delta(stream, payload, tag, { body, deflated }, keep);
+    if (keep) this.#setBase(stream, payload);
     else this.#weigh(stream);
     return this.#encoded(record, "delta", stream);
   }
 
-  /** The record that was just made of the fields. */
+  /** The record that was just made. */
   #encoded(record: WireRecord, kind: EncodedKind, stream: SenderStream): Encoded {
     const { instance, seq } = stream;
-    return { record, bytes: recordSize(record), kind, instance, seq, crc: this.#fields.crc };
+    return { record, bytes: recordSize(record), kind, instance, seq, crc: this.#records.crc };
   }
 
   #advance(stream: SenderStream, payload: Buffer): void {

@@ -21,6 +21,8 @@ export interface BatchMessage<C, F extends Gathered> {
   readonly kind: "side" | "opening" | "raw" | "silent";
   readonly frames: F[];
   bytes: number;
+  /** What nobody elsewhere listens to: the channel, or something within it. */
+  readonly silentIn: object | undefined;
 }
 
 export interface BatchLimits {
@@ -53,19 +55,20 @@ export class Batch<C, F extends Gathered> {
   }
 
   addSide(channel: C, frame: F, bytes: number): void {
-    this.#add("side", channel, frame, bytes);
+    this.#add("side", channel, frame, bytes, undefined);
   }
 
-  addSilent(channel: C, frame: F): void {
-    this.#add("silent", channel, frame, 0);
+  /** @param silentIn what nobody elsewhere listens to */
+  addSilent(channel: C, frame: F, silentIn: object): void {
+    this.#add("silent", channel, frame, 0, silentIn);
   }
 
-  #add(kind: "side" | "silent", channel: C, frame: F, bytes: number): void {
+  #add(kind: "side" | "silent", channel: C, frame: F, bytes: number, silentIn: object | undefined): void {
     this.#frames++;
     this.#bytes += bytes;
-    const open = this.#openMessage(kind, channel, frame.tag);
+    const open = this.#openMessage(kind, channel, silentIn, frame.tag);
     if (open === undefined) {
-      this.messages.push({ channel, kind, frames: [frame], bytes });
+      this.messages.push({ channel, kind, frames: [frame], bytes, silentIn });
     } else {
       open.frames.push(frame);
       open.bytes += bytes;
@@ -84,13 +87,18 @@ export class Batch<C, F extends Gathered> {
   #addAlone(channel: C, kind: "opening" | "raw", frame: F, bytes: number): void {
     this.#frames++;
     this.#bytes += bytes;
-    this.messages.push({ channel, kind, frames: [frame], bytes });
+    this.messages.push({ channel, kind, frames: [frame], bytes, silentIn: undefined });
   }
 
-  #openMessage(kind: "side" | "silent", channel: C, tag: DomainTag): BatchMessage<C, F> | undefined {
+  #openMessage(
+    kind: "side" | "silent",
+    channel: C,
+    silentIn: object | undefined,
+    tag: DomainTag,
+  ): BatchMessage<C, F> | undefined {
     for (let i = this.messages.length - 1; i >= 0; i--) {
       const message = this.messages[i]!;
-      if (message.kind === kind && message.channel === channel) return message;
+      if (message.kind === kind && message.channel === channel && message.silentIn === silentIn) return message;
       for (const frame of message.frames) if (conflicts(frame.tag, tag)) return undefined;
     }
     return undefined;

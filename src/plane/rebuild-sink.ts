@@ -11,11 +11,15 @@ export type DeliveredKind = "keyframe" | "delta" | "raw" | "local";
 /** Where rebuilt frames and questions to senders go, and what is counted on the way. */
 export interface RebuildSink {
   deliver(channel: Buffer, payload: Buffer, kind: DeliveredKind, route: Route): void;
+  /** False: nobody in this pod is in the room of that mark. */
+  needs(mark: number): boolean;
   /** Ask the sender's inbox for the base of (instance, seq). */
   ask(epoch: number, connection: number, instance: number, seq: number): void;
   resync(reason: ResyncReason): void;
   undelivered(reason: UndeliveredReason, frames: number): void;
   repeat(): void;
+  /** A frame for a room that nobody here is in has been passed over. */
+  skipped(): void;
   /** False: our own encoder never made record (instance, seq). */
   made(instance: number, seq: number): boolean;
   /** Somebody else sends under our epoch: frames are being lost, and only another epoch helps. */

@@ -93,7 +93,8 @@ export class Rebuilder {
       const sender = own ? undefined : this.#state.sender(reader.epoch, reader.connection);
       while (reader.next()) {
         if (sender === undefined) this.#own();
-        else this.#record(channel, sender);
+        else if (reader.mark === 0 || this.#sink.needs(reader.mark)) this.#record(channel, sender);
+        else this.#sink.skipped();
       }
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;

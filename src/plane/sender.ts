@@ -15,6 +15,7 @@ export interface SenderStream extends StreamEntry {
   readonly generation: number;
   readonly chain: boolean;
   readonly tag: DomainTag;
+  readonly mark: number;
   /** Sequence of the newest frame sent, the frame, and its number among all that were sent. */
   seq: number;
   newest: Buffer;
@@ -35,15 +36,19 @@ export interface FrameFacts {
   readonly stream: number;
   readonly cumulative: boolean;
   readonly tag: DomainTag;
+  /** Of the one user's room that it is for (socketio/rooms.ts); 0: it may concern everybody. */
+  readonly mark: number;
 }
 
-export function factsOf(name: FrameName): FrameFacts {
+/** @param mark of the one room that the frame is for */
+export function factsOf(name: FrameName, mark = 0): FrameFacts {
   // Frames of one message with and without the cumulative field are two streams: one chains, the other is pinned.
   const stream = name.cumulative ? name.stream : Math.max(1, name.stream - 1);
   return {
     stream: name.barrier || name.stream === 0 ? 0 : stream,
     cumulative: name.cumulative,
     tag: domainTag(name.emitter, name.barrier ? 0 : name.chat),
+    mark,
   };
 }
 

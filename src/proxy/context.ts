@@ -4,6 +4,7 @@ import type { Clock, Counter, Log, Meter } from "../core/ports.js";
 import type { Dialer } from "../discovery/dialer.js";
 import type { FrameChannels } from "../socketio/channels.js";
 import type { Publisher } from "../trunk/publisher.js";
+import type { LocalRooms } from "../trunk/rooms.js";
 import type { ScriptTableLimits } from "./script-table.js";
 import { Scripts } from "./scripts.js";
 import type { Session, SessionLimits } from "./session.js";
@@ -40,6 +41,7 @@ export interface SessionContextOptions {
   scripts: ScriptTableLimits;
   publisher: Publisher;
   broker: Broker<UpstreamState>;
+  rooms: LocalRooms;
   clock: Clock;
   log: Log;
   meter: Meter;
@@ -53,6 +55,7 @@ export class SessionContext {
   readonly scripts: Scripts;
   readonly publisher: Publisher;
   readonly broker: Broker<UpstreamState>;
+  readonly rooms: LocalRooms;
   readonly clock: Clock;
   readonly log: Log;
   readonly passed: Counter;
@@ -73,6 +76,7 @@ export class SessionContext {
     this.scripts = new Scripts(options.scripts, options.clock, options.log, options.meter);
     this.publisher = options.publisher;
     this.broker = options.broker;
+    this.rooms = options.rooms;
     this.clock = options.clock;
     this.log = options.log;
     this.passed = options.meter.counter("keyframe_commands_total", { plane: "pass" });

@@ -15,6 +15,7 @@ import { Publishing, RESERVED } from "./publishing.js";
 import type { Requests } from "./requests.js";
 import { ScriptCalls } from "./scripts.js";
 import type { Session } from "./session.js";
+import { SessionPool } from "./session-pool.js";
 import { Subscriptions } from "./subscriptions.js";
 
 export class OwnRequests {
@@ -28,6 +29,7 @@ export class OwnRequests {
   readonly #decoder: RequestDecoder;
   readonly #publishing: Publishing;
   readonly #scriptCalls: ScriptCalls;
+  readonly #pool: SessionPool;
   /** Replies are no longer counted. */
   #uncounted = false;
   /** The app has asked for shard channels, which nobody here counts. */
@@ -42,6 +44,7 @@ export class OwnRequests {
     this.#decoder = decoder;
     this.introduction = new Introduction(context, session, requests, decoder, this.binding);
     this.#publishing = new Publishing(context, session, requests, decoder);
+    this.#pool = new SessionPool(context.rooms, session, requests, decoder);
     this.#scriptCalls = new ScriptCalls(context.scripts, session, requests, decoder, this.binding);
     this.subscriptions = new Subscriptions(context.broker, context.channels, session.replies, session, {
       reply: (bytes) => session.reply(bytes),
@@ -96,6 +99,9 @@ export class OwnRequests {
         return this.#latch("monitor", action);
       case Action.Replicate:
         return this.#latch("replication", action);
+      case Action.HSet:
+        this.#pool.take();
+        return true;
       default:
         return this.#passTying();
     }
@@ -128,6 +134,7 @@ export class OwnRequests {
       return true;
     }
     if (subscribes) this.subscriptions.passing(this.#kind(), this.#names(), true);
+    if (action === Action.HSet) this.#pool.passing();
     if (this.#uncounted) {
       this.#requests.pass(0);
     } else {

@@ -8,7 +8,14 @@ import { errorReply, integerReply } from "../resp/encoder.js";
 import type { RequestDecoder } from "../resp/request.js";
 import { isReserved } from "../socketio/channels.js";
 import { nameFrame, newFrameName } from "../socketio/dialect.js";
-import { type OutboundFrame, outboundFrame, type PublishOutcome } from "../trunk/outbound.js";
+import { markOf, SHARED_CHANNEL } from "../socketio/rooms.js";
+import {
+  type OutboundChannel,
+  type OutboundFrame,
+  type OutboundRoom,
+  outboundFrame,
+  type PublishOutcome,
+} from "../trunk/outbound.js";
 import type { SessionContext } from "./context.js";
 import type { Requests } from "./requests.js";
 import type { Session } from "./session.js";
@@ -16,7 +23,7 @@ import type { Session } from "./session.js";
 /** The reply to a request that names one of the sidecars' own channels. */
 export const RESERVED = "ERR keyframe: channels that begin with ~kf are reserved for the sidecars";
 
-const NO_FACTS: FrameFacts = { stream: 0, cumulative: false, tag: ANY_DOMAIN };
+const NO_FACTS: FrameFacts = { stream: 0, cumulative: false, tag: ANY_DOMAIN, mark: 0 };
 /** Shared by all sessions: filled and read within one call. */
 const frameName = newFrameName();
 
@@ -63,10 +70,11 @@ export class Publishing {
     this.#context.published.inc();
     this.#context.appBytes.inc(payload.length);
     const waits = publisher.mustWait(channel, bytes);
-    const facts = named ? factsOf(frameName) : NO_FACTS;
+    const room = named ? this.#roomOf(channel, payload, now) : undefined;
+    const facts = named ? factsOf(frameName, room?.mark) : NO_FACTS;
     const droppable = named && !frameName.barrier;
     const done = named && frameName.done;
-    const frame = outboundFrame(channel, payload, facts, done, droppable, now, publisher.queue.nextSerial());
+    const frame = outboundFrame(channel, room, payload, facts, done, droppable, now, publisher.queue.nextSerial());
     publisher.publish(frame);
     if (!waits) {
       // Answered first: on a connection that also listens, the answer precedes what follows from it.
@@ -78,6 +86,13 @@ export class Publishing {
     frame.settle = (outcome) => this.#settled(frame, outcome);
     publisher.heardHere(frame);
     return true;
+  }
+
+  /** The room of one user that the frame just named is for, on the channel that everybody hears. */
+  #roomOf(channel: OutboundChannel, payload: Buffer, now: number): OutboundRoom | undefined {
+    const { roomAt, roomEnd } = frameName;
+    if (roomEnd === 0 || !channel.name.equals(SHARED_CHANNEL)) return undefined;
+    return channel.room(payload.subarray(roomAt, roomEnd), markOf(payload, roomAt, roomEnd), now);
   }
 
   #settled(frame: OutboundFrame, outcome: PublishOutcome): void {

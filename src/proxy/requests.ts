@@ -21,6 +21,7 @@ import type { Subscriptions } from "./subscriptions.js";
 const NO_BYTES: Buffer = Buffer.alloc(0);
 /** A request that is cut by the end of a chunk is forwarded in parts from this size on; below, it waits for its rest. */
 const FORWARD_PARTS_BYTES = 16 * 1024;
+const KEY_WITHIN_BYTES = 1024;
 
 export class Requests {
   readonly #context: SessionContext;
@@ -235,7 +236,15 @@ export class Requests {
       return;
     }
     if (seen < FORWARD_PARTS_BYTES || seen > this.#chunk.length) return;
-    if (decoder.pendingCommand !== Command.Other || this.#refusedWhileSubscribed(Action.Pass)) return;
+    const command = decoder.pendingCommand;
+    if (command === Command.HSet) {
+      // One that writes a session is read whole. Its key is near its beginning.
+      const start = this.#chunk.length - seen;
+      if (this.#context.rooms.mentioned(this.#chunk.subarray(start, start + KEY_WITHIN_BYTES))) return;
+    } else if (command !== Command.Other) {
+      return;
+    }
+    if (this.#refusedWhileSubscribed(Action.Pass)) return;
     decoder.release();
     if (!this.#session.upstream.dialled) this.#session.upstream.open(true);
     this.#session.replies.expect(1);

@@ -47,6 +47,7 @@ export const Command = {
   ReadWrite: 36,
   Asking: 37,
   ReplConf: 38,
+  HSet: 39,
 } as const;
 
 /** One of the values of `Command`. */
@@ -91,6 +92,7 @@ const names = new WordTable(
     ["readwrite", Command.ReadWrite],
     ["asking", Command.Asking],
     ["replconf", Command.ReplConf],
+    ["hset", Command.HSet],
   ],
   true,
 );

@@ -20,6 +20,8 @@ export const DEFAULT_CHANNELS: readonly string[] = ["socketio", "socketio#*", "s
 const side = Buffer.from(SIDE_PREFIX);
 const reserved = Buffer.from(RESERVED_PREFIX);
 const inboxTail = Buffer.from("in~");
+const presence = Buffer.from(`${SIDE_PREFIX}to~`);
+const presenceTail = Buffer.from("to~");
 
 function startsWith(bytes: Buffer, prefix: Buffer): boolean {
   const length = prefix.length;
@@ -69,11 +71,19 @@ export function sideChannel(base: Buffer): Buffer {
   return Buffer.concat([side, base]);
 }
 
-/** @returns the frame channel that `channel` is the side channel of (a view), or null (not ours, or a sender's inbox) */
+/**
+ * @returns the channel on which nothing is ever said, whose subscribers are the sidecars of pods with somebody in that room;
+ *          without a room: the sidecars that are counted in this way, and need no frames for other rooms
+ */
+export function presenceChannel(room: Buffer = Buffer.alloc(0)): Buffer {
+  return Buffer.concat([presence, room]);
+}
+
+/** @returns the frame channel that `channel` is the side channel of (a view), or null (not ours, or none of frames) */
 export function baseOf(channel: Buffer): Buffer | null {
   if (!startsWith(channel, side)) return null;
   const base = channel.subarray(side.length);
-  return startsWith(base, inboxTail) ? null : base;
+  return startsWith(base, inboxTail) || startsWith(base, presenceTail) ? null : base;
 }
 
 /** @returns whether apps may not use this channel */

@@ -19,6 +19,8 @@ export function newFrameName(): FrameName {
     cumulative: false,
     barrier: false,
     done: false,
+    roomAt: 0,
+    roomEnd: 0,
   };
 }
 
@@ -65,5 +67,7 @@ export function nameFrame(channel: Buffer, payload: Buffer, out: FrameName): boo
   out.cumulative = false;
   out.barrier = false;
   out.done = false;
+  out.roomAt = 0;
+  out.roomEnd = 0;
   return false;
 }

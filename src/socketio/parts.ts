@@ -5,6 +5,7 @@
  * One instance is reused for every frame; it holds offsets into the payload only, never bytes.
  */
 import { addPart, addTag, begin, seal } from "./hash.js";
+import { isUserRoom } from "./rooms.js";
 
 export type Dialect = "python-json" | "python-pickle" | "node-msgpack";
 
@@ -26,6 +27,9 @@ export interface FrameName {
    * it is cumulative.
    */
   done: boolean;
+  /** Where the room of a single user stands in the payload, if the frame is for that room alone (rooms.ts); else both 0. */
+  roomAt: number;
+  roomEnd: number;
 }
 
 /** How the payload is written. With the type and the field it makes an entry of the allow-list. */
@@ -152,6 +156,9 @@ export class Parts {
   barrier = false;
   emitter = -1;
   emitterEnd = -1;
+  /** The room, where it is one string in the namespace of all; -1: it is not. */
+  room = -1;
+  roomEnd = -1;
 
   /** Forgets the previous frame. */
   clear(shape: number): void {
@@ -172,6 +179,7 @@ export class Parts {
     this.vague = false;
     this.barrier = false;
     this.emitter = -1;
+    this.room = -1;
   }
 }
 
@@ -235,4 +243,7 @@ export function nameOf(dialect: Dialect, channel: Buffer, payload: Buffer, parts
     p.message >= 0 &&
     equals(payload, p.event, p.eventEnd, EVENTS);
   out.done = p.done || (p.field !== Field.None && p.more);
+  const user = p.room >= 0 && p.method === Method.Emit && isUserRoom(payload, p.room, p.roomEnd);
+  out.roomAt = user ? p.room : 0;
+  out.roomEnd = user ? p.roomEnd : 0;
 }

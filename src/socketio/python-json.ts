@@ -220,9 +220,12 @@ function readTail(b: Buffer, at: number, parts: Parts): boolean {
   let i = space(b, at + NAMESPACE.length);
   const address = i;
   if (b[i] !== QUOTE) return false;
-  i = member(b, skipValue(b, i, end), ROOM);
+  const namespaceEnd = skipValue(b, i, end);
+  i = member(b, namespaceEnd, ROOM);
   if (i < 0) return false;
-  i = member(b, skipValue(b, i, end), SKIP_SID);
+  const room = i;
+  const roomEnd = skipValue(b, i, end);
+  i = member(b, roomEnd, SKIP_SID);
   if (i < 0) return false;
   const addressEnd = skipValue(b, i, end);
   i = member(b, addressEnd, CALLBACK);
@@ -238,6 +241,11 @@ function readTail(b: Buffer, at: number, parts: Parts): boolean {
   parts.barrier = callback;
   parts.emitter = host;
   parts.emitterEnd = hostEnd;
+  // In the namespace "/", and one string.
+  if (namespaceEnd - address === 3 && b[address + 1] === 0x2f && b[room] === QUOTE && roomEnd >= 0) {
+    parts.room = room + 1;
+    parts.roomEnd = roomEnd - 1;
+  }
   return true;
 }
 

@@ -10,7 +10,7 @@ import { Batch, type BatchLimits } from "../plane/gather.js";
 import type { Control } from "./control.js";
 import type { Hearing } from "./hearing.js";
 import type { LocalDelivery } from "./local.js";
-import type { OutboundChannel, OutboundFrame } from "./outbound.js";
+import { type OutboundChannel, type OutboundFrame, OutboundRoom } from "./outbound.js";
 import type { OutboundQueue } from "./queue.js";
 import type { RawLimit } from "./raw-limit.js";
 import type { Transfers } from "./transfers.js";
@@ -24,6 +24,8 @@ export interface AssemblerOptions {
   batch: BatchLimits;
 }
 
+/** From one question after a room's audience to the next, milliseconds. */
+const ASK_MS = 1_000;
 /** So many frames may wait for a large one; what is behind them waits as well. */
 const MOST_KEPT = 4096;
 
@@ -75,7 +77,7 @@ export class Assembler {
     let repairBytes = 0;
     for (const { channel, record, tag } of this.#control.takeDue(limits.frames >> 1, limits.bytes >> 1)) {
       const size = recordSize(record);
-      const repair = { channel, frames: [], word: NO_BYTES, own: false };
+      const repair = { channel, room: undefined, frames: [], word: NO_BYTES, own: false };
       if (this.#transfers.isLarge(size)) {
         sent.push({ ...repair, kind: "opening", payload: this.#transfers.open(channel, record, undefined, tag) });
         continue;
@@ -108,13 +110,26 @@ export class Assembler {
       taken++;
     }
     this.#queue.take(taken, kept);
-    for (const { channel, kind, frames } of batch.messages) {
+    for (const { channel, kind, frames, silentIn } of batch.messages) {
       let word = NO_BYTES;
       for (const frame of frames) word = this.#local.leaving(frame, kind);
       const payload = this.#payloadOf(kind, frames);
-      sent.push({ channel, kind, frames, payload, word, own: this.#hearing.holds(channel.name) });
+      const room = silentIn instanceof OutboundRoom ? silentIn : undefined;
+      const own = room === undefined ? this.#hearing.holds(channel.name) : this.#hearing.inRoom(room.presence);
+      sent.push({ channel, room, kind, frames, payload, word, own });
+      if (kind === "side" && !scriptDenied) this.#askAfter(frames, sent, now);
     }
     return { sent, frames: batch.frames };
+  }
+
+  /** Whether anybody elsewhere is in the rooms of these frames is asked in the same batch, now and then. */
+  #askAfter(frames: readonly OutboundFrame[], sent: SentMessage[], now: number): void {
+    for (const { channel, room } of frames) {
+      if (room === undefined || now - room.askedAt < ASK_MS) continue;
+      room.askedAt = now;
+      const own = this.#hearing.inRoom(room.presence);
+      sent.push({ channel, room, kind: "count", frames: [], payload: NO_BYTES, word: NO_BYTES, own });
+    }
   }
 
   #payloadOf(kind: SentMessage["kind"], frames: readonly OutboundFrame[]): Buffer {
@@ -132,11 +147,12 @@ export class Assembler {
     scriptDenied: boolean,
     now: number,
   ): Placed {
-    const { channel, payload } = frame;
+    const { channel, room, payload } = frame;
+    const silentIn = channel.mode === "silent" ? channel : channel.mode === "side" && room?.silent ? room : undefined;
     // What has been refused or encoded once goes the way it was meant to go.
-    if (channel.mode === "silent" && !scriptDenied && frame.encoded === undefined && !frame.raw) {
+    if (silentIn !== undefined && !scriptDenied && frame.encoded === undefined && !frame.raw) {
       if (!batch.hasRoom(0)) return "full";
-      batch.addSilent(channel, frame);
+      batch.addSilent(channel, frame, silentIn);
       return "taken";
     }
     // A frame without a stream has nothing to be coded against: it goes as it is, where it always went, unless it is large.
@@ -158,7 +174,7 @@ export class Assembler {
     }
     if (frame.encoded === undefined) {
       if (!batch.hasRoom(0)) return "full";
-      frame.encoded = this.#encoder.encode(channel, payload, frame, now);
+      frame.encoded = this.#encoder.encode(room ?? channel, payload, frame, now);
     }
     const { bytes, record } = frame.encoded;
     if (this.#transfers.isLarge(bytes)) {

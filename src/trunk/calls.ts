@@ -45,8 +45,9 @@ export class Calls {
   compare(sent: SentMessage[], uniform: boolean, inbox: Buffer | string): void {
     this.#sent = sent;
     const args: (Buffer | string)[] = ["0", uniform ? "1" : "0", inbox, this.#inbox];
-    for (const { channel, kind, payload, word, own } of sent) {
-      if (kind === "silent") args.push(channel.name, "q", own ? "1" : "0", payload);
+    for (const { channel, room, kind, payload, word, own } of sent) {
+      if (kind === "count") args.push(channel.name, "n", own ? "1" : "0", room!.presence);
+      else if (kind === "silent") args.push(channel.name, "q", own ? "1" : "0", room?.presence ?? payload);
       else args.push(channel.name, kind === "raw" ? "r" : "s", word, payload);
     }
     this.#args = args;

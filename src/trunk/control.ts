@@ -11,7 +11,7 @@ import type { Encoder } from "../plane/encode.js";
 import { inboxOf } from "../plane/epoch.js";
 import { Asker } from "./asker.js";
 import { type Hello, Hellos } from "./hellos.js";
-import type { OutboundChannel } from "./outbound.js";
+import { channelOf, type OutboundChannel } from "./outbound.js";
 
 export interface ControlOutput {
   /** Publishes to an inbox, beside the batches; `heard` gets the count of those who heard it. Nothing while the upstream is away. */
@@ -156,7 +156,7 @@ export class Control {
     const take = (repair: ReturnType<Encoder["repair"]>, newest: boolean) => {
       if (repair === undefined) return;
       const { channel, record, tag } = repair;
-      repairs.push({ channel: channel as OutboundChannel, record, tag: newest ? tag : undefined });
+      repairs.push({ channel: channelOf(channel), record, tag: newest ? tag : undefined });
       size += recordSize(repair.record);
       this.#answered.inc();
     };

@@ -12,6 +12,10 @@ export interface Hearing {
   wants(channel: Buffer): boolean;
   /** The server holds our exact subscription of the channel: it counts us among its subscribers. */
   holds(channel: Buffer): boolean;
+  /** The server counts us among the audience of a room, by the channel of its presence. */
+  inRoom(presence: Buffer): boolean;
+  /** False: nobody in this pod is in the room of that mark. */
+  needs(mark: number): boolean;
   /** Gives the connection up and makes it anew. */
   reset(reason: string): void;
   /** A raw frame of our own is about to come back. */

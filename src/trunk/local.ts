@@ -83,7 +83,7 @@ export class LocalDelivery {
 
   #hear(frame: OutboundFrame): void {
     frame.here = "heard";
-    this.#deliver(frame.channel.name, frame.tag, frame.payload);
+    if (this.#hearing.needs(frame.mark)) this.#deliver(frame.channel.name, frame.tag, frame.payload);
   }
 
   #wait(frame: OutboundFrame): void {

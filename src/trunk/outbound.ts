@@ -5,6 +5,7 @@ import { BufferMap } from "../core/buffer-map.js";
 import type { Encoded } from "../plane/encode.js";
 import type { Gathered } from "../plane/gather.js";
 import type { ChannelStreams, FrameFacts } from "../plane/sender.js";
+import { presenceChannel } from "../socketio/channels.js";
 
 /**
  * - "unknown": nothing published yet on this trunk; the first frame's reply waits for the server's verdict
@@ -27,36 +28,99 @@ export class OutboundChannel implements ChannelStreams {
   comparedAt = Number.NEGATIVE_INFINITY;
   /** When somebody else was last known to listen. */
   audienceAt = Number.NEGATIVE_INFINITY;
+  /** Rooms of single users, on a channel that everybody hears. */
+  readonly rooms = new Recent<OutboundRoom>();
 
   constructor(readonly name: Buffer) {}
+
+  room(name: Buffer, mark: number, now: number): OutboundRoom {
+    const room = this.rooms.get(name) ?? new OutboundRoom(this, Buffer.from(name), mark);
+    this.rooms.use(room, now);
+    return room;
+  }
 }
 
-/** Room channels come and go by the thousand; forgetting one costs a keyframe per stream and one waited-for reply. */
-const CHANNELS = 16_384;
+/** One user's room on a shared channel. Its frames travel with the channel's others, unless nobody elsewhere is in it. */
+export class OutboundRoom implements ChannelStreams {
+  readonly presence: Buffer;
+  usedAt = 0;
+  /** When the server was last asked who is there. */
+  askedAt = Number.NEGATIVE_INFINITY;
+  /** When somebody else was last known to be there. */
+  audienceAt = Number.NEGATIVE_INFINITY;
+  /** Nobody but this pod is in it: nothing is published, the server is only asked whether that has changed. */
+  silent = false;
+  #silences = 0;
+
+  constructor(
+    readonly channel: OutboundChannel,
+    readonly name: Buffer,
+    readonly mark: number,
+  ) {
+    this.presence = presenceChannel(name);
+  }
+
+  /** What is sent after a silence begins anew. */
+  get generation(): number {
+    return this.channel.generation + this.#silences;
+  }
+
+  fallSilent(): void {
+    this.silent = true;
+    this.#silences++;
+  }
+}
+
+/** Streams of a room are sent on the channel that it belongs to. */
+export function channelOf(streams: ChannelStreams): OutboundChannel {
+  return streams instanceof OutboundRoom ? streams.channel : (streams as OutboundChannel);
+}
+
+/** Rooms come and go by the thousand; forgetting one costs a keyframe per stream and one waited-for reply. */
+const MOST = 16_384;
+
+interface Used {
+  readonly name: Buffer;
+  usedAt: number;
+  readonly mode?: ChannelMode;
+}
+
+/** What was used most recently, by name. */
+class Recent<T extends Used> {
+  readonly #items = new BufferMap<T>();
+
+  get(name: Buffer): T | undefined {
+    return this.#items.get(name);
+  }
+
+  use(item: T, now: number): void {
+    item.usedAt = now;
+    if (this.#items.get(item.name) !== undefined) return;
+    if (this.#items.size >= MOST) this.#dropOldest();
+    this.#items.set(item.name, item);
+  }
+
+  values(): IterableIterator<T> {
+    return this.#items.values();
+  }
+
+  #dropOldest(): void {
+    const byAge = [...this.#items.values()].sort((a, b) => a.usedAt - b.usedAt);
+    for (const item of byAge.slice(0, MOST >> 3)) if (item.mode !== "denied") this.#items.delete(item.name);
+  }
+}
 
 export class OutboundChannels {
-  readonly #channels = new BufferMap<OutboundChannel>();
+  readonly #channels = new Recent<OutboundChannel>();
 
   get(name: Buffer, now: number): OutboundChannel {
-    let channel = this.#channels.get(name);
-    if (channel === undefined) {
-      if (this.#channels.size >= CHANNELS) this.#dropOldest();
-      channel = new OutboundChannel(Buffer.from(name));
-      this.#channels.set(channel.name, channel);
-    }
-    channel.usedAt = now;
+    const channel = this.#channels.get(name) ?? new OutboundChannel(Buffer.from(name));
+    this.#channels.use(channel, now);
     return channel;
   }
 
   values(): IterableIterator<OutboundChannel> {
     return this.#channels.values();
-  }
-
-  #dropOldest(): void {
-    const byAge = [...this.#channels.values()].sort((a, b) => a.usedAt - b.usedAt);
-    for (const channel of byAge.slice(0, CHANNELS >> 3)) {
-      if (channel.mode !== "denied") this.#channels.delete(channel.name);
-    }
   }
 }
 
@@ -72,6 +136,8 @@ export type PublishOutcome =
 /** One frame in the queue. */
 export interface OutboundFrame extends Gathered, FrameFacts {
   readonly channel: OutboundChannel;
+  /** The one room that it is for, on a channel that everybody hears. */
+  readonly room: OutboundRoom | undefined;
   readonly payload: Buffer;
   /** When the PUBLISH was read, Clock milliseconds. */
   readonly at: number;
@@ -106,6 +172,7 @@ export interface OutboundFrame extends Gathered, FrameFacts {
  */
 export function outboundFrame(
   channel: OutboundChannel,
+  room: OutboundRoom | undefined,
   payload: Buffer,
   facts: FrameFacts,
   done: boolean,
@@ -115,7 +182,9 @@ export function outboundFrame(
 ): OutboundFrame {
   return {
     channel,
+    room,
     payload,
+    mark: facts.mark,
     stream: facts.stream,
     cumulative: facts.cumulative,
     tag: facts.tag,

@@ -11,11 +11,14 @@
  *
  *   - kind "s": records for the side channel
  *   - kind "r": one raw payload for the channel itself; extra: a word for the sender's inbox that precedes it, or empty
- *   - kind "q": is anybody there besides the sender? extra: "1" where it is one of those who are counted
+ *   - kind "q": is anybody there besides the sender? extra: "1" where it is one of those who are counted. A payload names a
+ *     room's presence channel: then it is only asked who is in that room, if all sidecars are counted in their rooms
+ *   - kind "n": the same question about a room, which refuses nothing
  *
  * Reply: one element a message, in order.
  *   - side, delivered: the count of subscribers of the channel
  *   - silent, nobody there: 0
+ *   - question: 0 nobody there, 1 somebody, or it cannot be known
  *   - refused: a negative Refusal. Everything after it in the batch is refused as well, so that a frame which
  *     must now go another way is not overtaken by a later one of its domain
  *   - raw, delivered: 2 × receivers, plus 1 where a side message would have been possible
@@ -49,6 +52,17 @@ if ARGV[2] ~= '' then
   local counts = redis.pcall('PUBSUB', 'NUMSUB', ARGV[2])
   reachable = counts.err == nil and counts[2] > 0
 end
+local inrooms
+local function alone(listeners, room, own)
+  if numpat() > 0 then return false end
+  if inrooms == nil then
+    local counts = redis.pcall('PUBSUB', 'NUMSUB', '~kf1~to~')
+    inrooms = counts.err == nil and counts[2] or -1
+  end
+  if inrooms ~= listeners then return false end
+  local counts = redis.pcall('PUBSUB', 'NUMSUB', room)
+  return counts.err == nil and counts[2] == tonumber(own)
+end
 local out = {}
 local counted, listeners, beside, equal
 local n = 0
@@ -76,12 +90,20 @@ for i = 4, #ARGV, 4 do
       else
         out[n] = heard * 2 + (equal and 1 or 0)
       end
+    elseif kind == 'n' then
+      out[n] = equal and alone(listeners, payload, extra) and 0 or 1
     elseif not equal then
       refused = true
       out[n] = not reachable and -5 or numpat() > 0 and -2 or -1
     elseif kind == 'q' then
       local own = tonumber(extra)
-      if listeners == own and beside == own and numpat() == 0 then
+      local nobody
+      if payload ~= '' then
+        nobody = alone(listeners, payload, own)
+      else
+        nobody = listeners == own and beside == own and numpat() == 0
+      end
+      if nobody then
         out[n] = 0
       else
         refused = true

@@ -13,11 +13,13 @@ import { inboxOf } from "../plane/epoch.js";
 import { OwnRaws } from "../plane/own-raws.js";
 import { encodeCommand } from "../resp/encoder.js";
 import { type Reply, ReplyError } from "../resp/reply-decoder.js";
-import { baseOf, globMatch, sideChannel } from "../socketio/channels.js";
+import { baseOf, globMatch, presenceChannel, sideChannel } from "../socketio/channels.js";
+import { SHARED_CHANNEL } from "../socketio/rooms.js";
 import type { OwnRaw } from "./announced.js";
 import { Link, type LinkOptions } from "./link.js";
 
-export type SubscriptionKind = "channel" | "pattern";
+/** "room": of the shared channel, where only who is there is counted (rooms.ts). */
+export type SubscriptionKind = "channel" | "pattern" | "room";
 
 /** One subscription that somebody in the pod wants, upstream. */
 export interface Upstreamed {
@@ -28,6 +30,8 @@ export interface Upstreamed {
   error: string;
   /** Raw frames of ours that come back on it. */
   readonly ownRaws: OwnRaws;
+  /** Commands about it that the server has not answered: only the last one's answer counts. */
+  asked: number;
 }
 
 export interface SubscriberOwner {
@@ -44,9 +48,12 @@ export interface SubscriberOwner {
   down(): void;
 }
 
+/** Whose subscribers are the sidecars that need no other rooms than those they have joined. */
+const FLAG = presenceChannel();
+
 /** What the next answers belong to, in order; `left` acks are still to come. */
 interface Expected {
-  readonly subscription: Upstreamed | null;
+  readonly subscription: Upstreamed | "inbox" | "flag";
   readonly verb: "subscribe" | "unsubscribe";
   left: number;
 }
@@ -61,6 +68,9 @@ export class Subscriber {
   readonly #log: Log;
   readonly #channels = new BufferMap<Upstreamed>();
   readonly #patterns = new BufferMap<Upstreamed>();
+  readonly #rooms = new BufferMap<Upstreamed>();
+  /** We are to be counted among those that need no other rooms. */
+  #knowsRooms = false;
   #expected: Expected[] = [];
   #outbox: Buffer[] = [];
   /** The server has confirmed this connection's inbox. */
@@ -96,8 +106,9 @@ export class Subscriber {
     const map = this.#mapOf(kind);
     let subscription = map.get(name);
     if (subscription !== undefined) return subscription;
-    subscription = { kind, name: Buffer.from(name), state: "pending", error: "", ownRaws: new OwnRaws() };
+    subscription = { kind, name: Buffer.from(name), state: "pending", error: "", ownRaws: new OwnRaws(), asked: 0 };
     map.set(subscription.name, subscription);
+    if (isShared(subscription)) this.#sendRooms();
     this.#send("subscribe", subscription);
     return subscription;
   }
@@ -106,6 +117,29 @@ export class Subscriber {
     if (this.#mapOf(subscription.kind).get(subscription.name) !== subscription) return;
     this.#mapOf(subscription.kind).delete(subscription.name);
     if (subscription.state !== "denied") this.#send("unsubscribe", subscription);
+    if (!isShared(subscription)) return;
+    for (const room of this.#rooms.values()) {
+      room.state = "pending";
+      this.#send("unsubscribe", room);
+    }
+  }
+
+  /** Somebody in the pod listens to the shared channel: rooms of it are joined. */
+  get shared(): boolean {
+    return this.#channels.get(SHARED_CHANNEL) !== undefined;
+  }
+
+  /** Whether this pod needs no other rooms than those it has joined: senders count those of whom this is true. */
+  knowsRooms(known: boolean): void {
+    if (known === this.#knowsRooms) return;
+    this.#knowsRooms = known;
+    if (this.link.state !== "up" || !this.shared) return;
+    this.#expect("flag", known ? "subscribe" : "unsubscribe", 1, [known ? "SUBSCRIBE" : "UNSUBSCRIBE", FLAG]);
+  }
+
+  /** The server counts us among the audience of a room. */
+  inRoom(presence: Buffer): boolean {
+    return this.#inbox !== undefined && this.shared && this.#rooms.get(presence)?.state === "confirmed";
   }
 
   /** The server counts us among the exact subscribers of the channel. */
@@ -157,7 +191,9 @@ export class Subscriber {
     this.#outbox = [];
     const numbered = inboxOf(this.#epoch, this.connection);
     this.#inboxDenied = false;
-    this.#expect(null, "subscribe", 2, ["SUBSCRIBE", numbered, inboxOf(this.#epoch)]);
+    this.#expect("inbox", "subscribe", 2, ["SUBSCRIBE", numbered, inboxOf(this.#epoch)]);
+    // Rooms first: whoever counts us for the channel has counted us for them.
+    this.#sendRooms();
     for (const subscription of this.#all()) {
       if (subscription.state !== "denied") this.#send("subscribe", subscription);
     }
@@ -168,21 +204,41 @@ export class Subscriber {
     this.#outbox = [];
     this.#inbox = undefined;
     this.#deaf = true;
-    for (const subscription of this.#all()) {
-      if (subscription.state === "confirmed") subscription.state = "pending";
-      subscription.ownRaws.clear();
+    for (const map of [this.#channels, this.#patterns, this.#rooms]) {
+      for (const subscription of map.values()) {
+        if (subscription.state === "confirmed") subscription.state = "pending";
+        subscription.asked = 0;
+        subscription.ownRaws.clear();
+      }
     }
     this.#owner.down();
   }
 
-  #send(verb: "subscribe" | "unsubscribe", subscription: Upstreamed): void {
-    if (this.link.state !== "up") return;
-    const { kind, name } = subscription;
-    const command = `${kind === "pattern" ? "P" : ""}${verb.toUpperCase()}`;
-    this.#expect(subscription, verb, 2, [command, name, sideChannel(name)]);
+  #sendRooms(): void {
+    for (const room of this.#rooms.values()) if (room.state !== "denied") this.#send("subscribe", room);
   }
 
-  #expect(subscription: Upstreamed | null, verb: Expected["verb"], left: number, command: (string | Buffer)[]): void {
+  #send(verb: "subscribe" | "unsubscribe", subscription: Upstreamed): void {
+    const { kind, name } = subscription;
+    if (this.link.state !== "up" || (kind === "room" && verb === "subscribe" && !this.shared)) return;
+    subscription.asked++;
+    const command = `${kind === "pattern" ? "P" : ""}${verb.toUpperCase()}`;
+    if (kind === "room") {
+      this.#expect(subscription, verb, 1, [command, name]);
+      return;
+    }
+    // In one command: at no moment is one of these counted without the others.
+    const names = [name, sideChannel(name)];
+    if (this.#knowsRooms && isShared(subscription)) names.push(FLAG);
+    this.#expect(subscription, verb, names.length, [command, ...names]);
+  }
+
+  #expect(
+    subscription: Expected["subscription"],
+    verb: Expected["verb"],
+    left: number,
+    command: (string | Buffer)[],
+  ): void {
     this.#expected.push({ subscription, verb, left });
     // Commands of one turn of the loop leave in one write: thousands of rooms are joined at once after a reconnection.
     if (this.#outbox.length === 0) setImmediate(() => this.link.write(this.#outbox.splice(0)));
@@ -231,11 +287,12 @@ export class Subscriber {
   }
 
   #confirmed({ subscription, verb }: Expected): void {
-    if (verb === "unsubscribe") return;
-    if (subscription === null) {
+    if (subscription === "flag") return;
+    if (subscription === "inbox") {
       this.#inbox = inboxOf(this.#epoch, this.connection);
       return;
     }
+    if (--subscription.asked > 0 || verb === "unsubscribe") return;
     if (this.#mapOf(subscription.kind).get(subscription.name) !== subscription) return;
     subscription.state = "confirmed";
     this.#owner.settled(subscription);
@@ -249,12 +306,14 @@ export class Subscriber {
 
   #denied(expected: Expected | undefined, error: string): void {
     const subscription = expected?.subscription;
-    if (subscription === undefined || subscription === null) {
+    // Then senders go on to take it for a pod that needs everything.
+    if (subscription === "flag") return;
+    if (subscription === undefined || subscription === "inbox") {
       this.#inboxDenied = true;
       this.#log.warn("inbox-denied", { error, consequence: "no keyframe can be asked of this sidecar: it sends raw" });
       return;
     }
-    if (expected?.verb === "unsubscribe") return;
+    if (--subscription.asked > 0 || expected?.verb === "unsubscribe") return;
     this.#log.warn("subscription-denied", {
       channel: subscription.name.toString(),
       error,
@@ -266,6 +325,7 @@ export class Subscriber {
   }
 
   #mapOf(kind: SubscriptionKind): BufferMap<Upstreamed> {
+    if (kind === "room") return this.#rooms;
     return kind === "channel" ? this.#channels : this.#patterns;
   }
 
@@ -279,4 +339,8 @@ export class Subscriber {
     for (const subscription of this.#all()) if (subscription.state === state) count++;
     return count;
   }
+}
+
+function isShared({ kind, name }: Upstreamed): boolean {
+  return kind === "channel" && name.equals(SHARED_CHANNEL);
 }

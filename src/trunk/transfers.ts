@@ -150,7 +150,7 @@ export class Transfers {
       channel,
       side: sideChannel(channel.name),
       frame,
-      prefix: encodeMessage(epoch, hearing.connection, [{ head: record.head, body: Buffer.alloc(0) }]),
+      prefix: encodeMessage(epoch, hearing.connection, [{ ...record, body: Buffer.alloc(0) }]),
       bytes: record.body.length,
       chunks: new Cutter(record.body, this.#chunkBytes, () => this.#current === transfer && this.#pump(transfer)),
       tag,

@@ -16,6 +16,7 @@ import type { StreamLimits } from "../plane/streams.js";
 import type { Hearing } from "./hearing.js";
 import { Publisher } from "./publisher.js";
 import type { QueueLimits } from "./queue.js";
+import { LocalRooms, type RoomOptions } from "./rooms.js";
 import { Subscriber, type Upstreamed } from "./subscriber.js";
 import type { TransferLimits } from "./transfers.js";
 
@@ -32,6 +33,7 @@ export interface TrunkOptions {
   queue: QueueLimits;
   large: TransferLimits;
   reassembly: ReassemblyLimits;
+  rooms: RoomOptions;
   windowMs: number;
   canaryMs: number;
   canaryTimeoutMs: number;
@@ -46,6 +48,7 @@ export class Trunk {
   readonly publisher: Publisher;
   readonly subscriber: Subscriber;
   readonly broker: Broker<Upstreamed>;
+  readonly rooms: LocalRooms;
   readonly #rebuilder: Rebuilder;
   readonly #reassembler: Reassembler;
   readonly #encoder: Encoder;
@@ -82,7 +85,10 @@ export class Trunk {
       link("subscriber"),
       dialer,
       {
-        settled: (subscription) => this.broker.settled(subscription),
+        settled: (subscription) => {
+          if (subscription.kind === "room") this.rooms.settled(subscription);
+          else this.broker.settled(subscription);
+        },
         raw: (channel, payload, pattern, own) => {
           received.inc(payload.length);
           if (!own) this.#rebuilder.raw(channel, payload, pattern ?? "exact");
@@ -101,6 +107,7 @@ export class Trunk {
       meter,
     );
     this.broker = new Broker<Upstreamed>(this.subscriber, meter);
+    this.rooms = new LocalRooms(options.rooms, this.subscriber, log, meter);
     this.publisher = new Publisher(
       {
         epoch: options.epoch,
@@ -127,6 +134,7 @@ export class Trunk {
   }
 
   start(): void {
+    this.rooms.load();
     this.publisher.link.start();
     this.subscriber.link.start();
     this.#timers.push(
@@ -138,6 +146,7 @@ export class Trunk {
       setInterval(() => {
         this.#rebuilder.sweep();
         this.#encoder.sweep(this.#clock.now());
+        this.rooms.sweep();
       }, SWEEP_MS),
     );
   }
@@ -181,7 +190,7 @@ export class Trunk {
   }
 
   #hearing(): Hearing {
-    const { subscriber } = this;
+    const { subscriber, rooms } = this;
     return {
       get connection() {
         return subscriber.connection;
@@ -194,6 +203,8 @@ export class Trunk {
       },
       wants: (channel) => subscriber.wants(channel),
       holds: (channel) => subscriber.holds(channel),
+      inRoom: (presence) => subscriber.inRoom(presence),
+      needs: (mark) => rooms.needs(mark),
       reset: (reason) => subscriber.link.reset(reason),
       expectOwn: (raw) => subscriber.expectOwn(raw),
     };
@@ -209,6 +220,7 @@ export class Trunk {
     };
     const repeats = meter.counter("keyframe_repeats_dropped_total");
     const repairs = meter.counter("keyframe_repairs_total", { direction: "received" });
+    const skipped = meter.counter("keyframe_skipped_frames_total");
     return {
       deliver: (channel, payload, kind, route) => {
         frames[kind].inc();
@@ -218,6 +230,8 @@ export class Trunk {
       resync: (reason) => meter.counter("keyframe_resyncs_total", { reason }).inc(),
       undelivered: (reason, count) => meter.counter("keyframe_undelivered_frames_total", { reason }).inc(count),
       repeat: () => repeats.inc(),
+      needs: (mark) => this.rooms.needs(mark),
+      skipped: () => skipped.inc(),
       made: (instance, seq) => this.#encoder.made(instance, seq),
       impostor: () => {
         log.error("epoch-collision", { consequence: "the process ends; started again, it draws another epoch" });

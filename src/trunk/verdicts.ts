@@ -5,7 +5,7 @@
 import type { Counter, Histogram, Log, Meter } from "../core/ports.js";
 import { type Reply, ReplyError } from "../resp/reply-decoder.js";
 import type { LocalDelivery } from "./local.js";
-import type { OutboundChannel, OutboundFrame } from "./outbound.js";
+import type { OutboundChannel, OutboundFrame, OutboundRoom } from "./outbound.js";
 import { settleFrame } from "./queue.js";
 import type { RawLimit } from "./raw-limit.js";
 import { Refusal } from "./script.js";
@@ -13,13 +13,18 @@ import { Refusal } from "./script.js";
 /** One message of the batch in flight. Without frames: a repair. */
 export interface SentMessage {
   readonly channel: OutboundChannel;
-  /** "opening": the frame follows on the side channel in chunks (transfers.ts). */
-  readonly kind: "side" | "opening" | "raw" | "silent";
+  /** Of a silent message, or of a question: the room that it concerns; undefined: all of the channel. */
+  readonly room: OutboundRoom | undefined;
+  /**
+   * "opening": the frame follows on the side channel in chunks (transfers.ts). "count": a question only, whether anybody
+   * elsewhere is in the room.
+   */
+  readonly kind: "side" | "opening" | "raw" | "silent" | "count";
   readonly frames: readonly OutboundFrame[];
   readonly payload: Buffer;
   /** For a raw frame that comes back to us: what is said in our inbox directly before it; else empty. */
   readonly word: Buffer;
-  /** We are one of those whom the server counts as subscribers of the channel. */
+  /** We are one of those whom the server counts as subscribers of the channel, or as the room's audience. */
   readonly own: boolean;
 }
 
@@ -115,7 +120,8 @@ export class Verdicts {
     for (let i = 0; i < sent.length; i++) {
       const message = sent[i]!;
       const status = statuses[i];
-      if (typeof status !== "number") this.#denyChannel(message, String(status ?? "no answer"));
+      if (message.kind === "count") this.#counted(message.room!, status, now);
+      else if (typeof status !== "number") this.#denyChannel(message, String(status ?? "no answer"));
       else if (status < 0) this.#refused(message, status, again, now);
       else if (message.kind === "raw") this.#settleRaw(message, status, now);
       else if (message.kind === "silent") this.#settleSilent(message, now);
@@ -164,8 +170,8 @@ export class Verdicts {
     if (frames.length > 0) this.#lookAround(message, now);
   }
 
-  #settleSilent({ channel, frames, own }: SentMessage, now: number): void {
-    channel.listeners = Number(own);
+  #settleSilent({ channel, room, frames, own }: SentMessage, now: number): void {
+    if (room === undefined) channel.listeners = Number(own);
     this.#frames.silent.inc(frames.length);
     for (const frame of frames) this.#sent(frame, channel.listeners, now);
   }
@@ -191,13 +197,23 @@ export class Verdicts {
     this.#lookAround(message, now);
   }
 
+  /** Where nobody elsewhere has been in a room for a while, its next frames are not published, only asked about. */
+  #counted(room: OutboundRoom, status: Reply | undefined, now: number): void {
+    if (status === 1) room.audienceAt = now;
+    else if (status === 0 && this.#alone(room.audienceAt, now)) room.fallSilent();
+  }
+
   /** Where nobody but this pod has listened for a while, the next frames are not published, only asked about. */
   #lookAround({ channel, own }: SentMessage, now: number): void {
     if (channel.listeners > Number(own)) channel.audienceAt = now;
-    else if (now - channel.audienceAt > ALONE_MS && now - this.upAt > GATHERING_MS && !this.scriptless) {
+    else if (this.#alone(channel.audienceAt, now)) {
       channel.mode = "silent";
       channel.generation++;
     }
+  }
+
+  #alone(since: number, now: number): boolean {
+    return now - since > ALONE_MS && now - this.upAt > GATHERING_MS && !this.scriptless;
   }
 
   #refused(message: SentMessage, status: number, again: OutboundFrame[], now: number): void {
@@ -207,8 +223,14 @@ export class Verdicts {
       return;
     }
     if (status === Refusal.Audience) {
-      channel.audienceAt = now;
-      channel.mode = "side";
+      const { room } = message;
+      if (room !== undefined) {
+        room.audienceAt = now;
+        room.silent = false;
+      } else {
+        channel.audienceAt = now;
+        channel.mode = "side";
+      }
       again.push(...frames);
       return;
     }

@@ -32,6 +32,7 @@ function forged(epoch: number, instance: number): Buffer {
       newest: false,
       length: body.length,
       crc: 0,
+      mark: 0,
     },
     body,
   );

@@ -46,6 +46,8 @@ class World {
         resync: () => {},
         undelivered: (_reason, frames) => assert.ok(frames > 0),
         repeat: () => {},
+        needs: () => true,
+        skipped: () => {},
         made: (instance, seq) => instance < 4 && seq < 100,
         impostor: () => {},
         repaired: () => {},
@@ -129,6 +131,7 @@ function lying(world: World, input: Input): Buffer {
       newest: kind === RecordKind.Repair && (shape & 128) !== 0,
       length: result.length,
       crc: crc32(result),
+      mark: 0,
     },
     body,
   );

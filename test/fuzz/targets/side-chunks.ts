@@ -53,6 +53,8 @@ class World {
       resync: () => {},
       undelivered: () => {},
       repeat: () => {},
+      needs: () => true,
+      skipped: () => {},
       made: () => true,
       impostor: () => {},
       repaired: () => {},
@@ -113,6 +115,7 @@ function opening(world: World, who: number, input: Input): Buffer {
       newest: false,
       length: body.length,
       crc: crc32(body),
+      mark: 0,
     },
     body,
   );
@@ -120,7 +123,7 @@ function opening(world: World, who: number, input: Input): Buffer {
   sending.transfer++;
   sending.index = 0;
   sending.body = body;
-  const rest = encodeMessage(epoch, 1, [{ head, body: Buffer.alloc(0) }]);
+  const rest = encodeMessage(epoch, 1, [{ head, body: Buffer.alloc(0), mark: 0 }]);
   return encodeChunk(epoch, 1, sending.transfer, 0, { form: ChunkForm.Opening, length: body.length, rest });
 }
 

@@ -67,6 +67,8 @@ class Network {
         resync: () => {},
         undelivered: () => {},
         repeat: () => {},
+        needs: () => true,
+        skipped: () => {},
         made: () => true,
         impostor: () => assert.fail("nobody sends under our epoch"),
         repaired: () => {},

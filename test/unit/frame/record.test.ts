@@ -29,6 +29,7 @@ const FIELDS: RecordFields = {
   newest: false,
   length: 5,
   crc: 0xcafe_babe,
+  mark: 0,
 };
 
 function message(...records: (readonly [Partial<RecordFields>, Buffer])[]): Buffer {
@@ -58,6 +59,7 @@ const anyFields: fc.Arbitrary<RecordFields> = fc
     newest: fc.boolean(),
     length: fc.nat(),
     crc: fc.integer({ min: 0, max: 0xffff_ffff }),
+    mark: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 0xff_ffff })),
   })
   .map((fields) => {
     const primed = fields.kind === RecordKind.Whole && fields.deflated && fields.primerInstance > 0;
@@ -102,6 +104,7 @@ test("any records come back as they were written", () => {
           assert.equal(reader.length, gone || delta ? 0 : fields.length);
           assert.equal(reader.primerInstance, fields.primerInstance);
           assert.equal(reader.primerSeq, fields.primerSeq);
+          assert.equal(reader.mark, fields.mark);
           assert.equal(reader.crc, gone ? 0 : fields.crc);
           assert.deepEqual(reader.body(), gone ? Buffer.alloc(0) : body);
         }

@@ -133,6 +133,7 @@ test("records", () => {
       newest: false,
       length: base === undefined ? result.length : 0,
       crc: gone ? 0 : crc32(result),
+      mark: of.mark === undefined ? 0 : number(of.mark),
     };
     const message = encodeMessage(1, 1, [encodeRecord(fields, body)]);
     const shown = message.subarray(headSize(1));

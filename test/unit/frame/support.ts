@@ -108,6 +108,7 @@ function code(stream: Stream, payload: Buffer, cumulative: boolean, totals: Tota
     newest: false,
     length: payload.length,
     crc: crc32(payload),
+    mark: 0,
   };
   const hunks = stream.base === undefined ? null : diff(stream.base, payload, payload.length);
   const delta = hunks === null ? undefined : packHunks(hunks);

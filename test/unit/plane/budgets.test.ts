@@ -35,7 +35,7 @@ class Pair {
 
   /** Sends one frame and checks that exactly it is delivered, and that both budgets hold. */
   send(stream: number, payload: Buffer, cumulative: boolean): "keyframe" | "delta" {
-    const facts = { stream, cumulative, tag: 0x11 + (stream % 15) };
+    const facts = { stream, cumulative, tag: 0x11 + (stream % 15), mark: 0 };
     const { record, kind } = this.encoder.encode(this.#channel, payload, facts, this.clock.ms);
     const { receiver } = this;
     receiver.rebuilder.message(CHANNEL, encodeMessage(EPOCH, 1, [record]));

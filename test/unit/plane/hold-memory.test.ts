@@ -27,6 +27,7 @@ function message(instance: number, seq: number, base: Buffer | undefined, payloa
       newest: false,
       length: payload.length,
       crc: crc32(payload),
+      mark: 0,
     },
     base === undefined ? payload : diff(base, payload, 1 << 20)!,
   );

@@ -72,6 +72,8 @@ export class Pod {
       resync: (reason) => count(`resync ${reason}`),
       undelivered: (reason, frames) => count(`undelivered ${reason}`, frames),
       repeat: () => count("repeat"),
+      needs: () => true,
+      skipped: () => {},
       made: (instance, seq) => this.encoder.made(instance, seq),
       impostor: () => this.impostors++,
       repaired: () => count("repaired"),
@@ -98,7 +100,7 @@ export class Pod {
       const bytes = Buffer.from(frame.channel, "latin1");
       const facts: FrameFacts = nameFrame(bytes, frame.payload, name)
         ? factsOf(name)
-        : { stream: 0, cumulative: false, tag: ANY_DOMAIN };
+        : { stream: 0, cumulative: false, tag: ANY_DOMAIN, mark: 0 };
       this.rebuilder.own(bytes, facts.tag, frame.payload);
       if (raw || facts.stream === 0) {
         if (raw) channel.generation++;

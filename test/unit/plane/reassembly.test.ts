@@ -29,9 +29,10 @@ function message(epoch: number, instance: number, seq: number, payload: Buffer, 
     newest: false,
     length: payload.length,
     crc: crc32(payload),
+    mark: 0,
   };
   const { head } = encodeRecord(fields, payload);
-  return { prefix: encodeMessage(epoch, 1, [{ head, body: Buffer.alloc(0) }]), body: payload };
+  return { prefix: encodeMessage(epoch, 1, [{ head, body: Buffer.alloc(0), mark: 0 }]), body: payload };
 }
 
 /** All messages of one transfer. */
@@ -209,7 +210,7 @@ test("a base that frames wait for comes in chunks: they are not given up while i
   const base = text(95);
   const next = Buffer.from("the next");
   const delta = encodeRecord(
-    { ...deltaFields, instance: 1, seq: 2, crc: crc32(next) },
+    { ...deltaFields, instance: 1, seq: 2, crc: crc32(next), mark: 0 },
     Buffer.concat([Buffer.from([0, base.length * 2 + 1 > 127 ? 0x80 | ((base.length * 2 + 1) & 0x7f) : 0, 1]), next]),
   );
   bench.hear([]);
@@ -241,8 +242,8 @@ const deltaFields = {
 describe("malformed openings open nothing", () => {
   const good = message(7, 1, 1, text(20));
   const two = encodeMessage(7, 1, [
-    encodeRecord({ ...deltaFields, instance: 1, seq: 2, crc: 0 }, Buffer.alloc(0)),
-    encodeRecord({ ...deltaFields, instance: 1, seq: 3, crc: 0 }, Buffer.alloc(0)),
+    encodeRecord({ ...deltaFields, instance: 1, seq: 2, crc: 0, mark: 0 }, Buffer.alloc(0)),
+    encodeRecord({ ...deltaFields, instance: 1, seq: 3, crc: 0, mark: 0 }, Buffer.alloc(0)),
   ]);
   const cases: Record<string, Buffer> = {
     "no message": Buffer.alloc(0),

@@ -59,7 +59,9 @@ export class TestSender {
 
   send(channel: Buffer, payload: Buffer): SentFrame {
     const name = newFrameName();
-    const facts = nameFrame(channel, payload, name) ? factsOf(name) : { stream: 0, cumulative: false, tag: ANY_DOMAIN };
+    const facts = nameFrame(channel, payload, name)
+      ? factsOf(name)
+      : { stream: 0, cumulative: false, tag: ANY_DOMAIN, mark: 0 };
     const encoded =
       facts.stream === 0
         ? undefined
@@ -125,6 +127,8 @@ export class TestReceiver {
       resync: (reason) => this.resyncs.push(reason),
       undelivered: (reason, frames) => this.undelivered.set(reason, (this.undelivered.get(reason) ?? 0) + frames),
       repeat: () => this.repeats++,
+      needs: () => true,
+      skipped: () => {},
       made: (instance, seq) => instance < this.own.instance || (instance === this.own.instance && seq <= this.own.seq),
       impostor: () => this.impostors++,
       repaired: () => {},
