@@ -71,7 +71,7 @@ export interface RecordFields {
   length: number;
   /** CRC-32 of the result. */
   crc: number;
-  /** Of the room that the frame is for, 24 bits (socketio/rooms.ts); 0: it may concern everybody. */
+  /** Of the room that the frame is for, 24 bits (plane/mark.ts); 0: it may concern everybody. */
   mark: number;
 }
 

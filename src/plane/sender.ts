@@ -36,7 +36,7 @@ export interface FrameFacts {
   readonly stream: number;
   readonly cumulative: boolean;
   readonly tag: DomainTag;
-  /** Of the one user's room that it is for (socketio/rooms.ts); 0: it may concern everybody. */
+  /** Of the one user's room that it is for (mark.ts); 0: it may concern everybody. */
   readonly mark: number;
 }
 

@@ -8,7 +8,7 @@ import { errorReply, integerReply } from "../resp/encoder.js";
 import type { RequestDecoder } from "../resp/request.js";
 import { isReserved } from "../socketio/channels.js";
 import { nameFrame, newFrameName } from "../socketio/dialect.js";
-import { markOf, SHARED_CHANNEL } from "../socketio/rooms.js";
+import { SHARED_CHANNEL } from "../socketio/rooms.js";
 import {
   type OutboundChannel,
   type OutboundFrame,
@@ -92,7 +92,7 @@ export class Publishing {
   #roomOf(channel: OutboundChannel, payload: Buffer, now: number): OutboundRoom | undefined {
     const { roomAt, roomEnd } = frameName;
     if (roomEnd === 0 || !channel.name.equals(SHARED_CHANNEL)) return undefined;
-    return channel.room(payload.subarray(roomAt, roomEnd), markOf(payload, roomAt, roomEnd), now);
+    return channel.room(payload.subarray(roomAt, roomEnd), now);
   }
 
   #settled(frame: OutboundFrame, outcome: PublishOutcome): void {

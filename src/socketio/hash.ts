@@ -86,12 +86,6 @@ export function gather(to: Gathered, tag: number, bytes: Buffer, start: number, 
   to.low = Math.imul(((to.low << 17) | (to.low >>> 15)) + spanLow + tag, C2);
 }
 
-/** @returns 24 bits of the hash of `bytes[start, end)` alone */
-export function hash24(bytes: Buffer, start: number, end: number): number {
-  hashSpan(bytes, start, end);
-  return spanLow >>> 8;
-}
-
 /** @returns the identity: an integer in 1 … 2^53 - 1 */
 export function seal(): number {
   const h = finish(high) & 0x1fffff;

@@ -2,21 +2,11 @@
  * Rooms of single users, as Open WebUI's releases up to 0.11.4 name them on the channel that everybody hears. A pod needs
  * a frame for such a room only where that user has a session there.
  */
-import { hash24 } from "./hash.js";
-
 /** The shared channel of python-socketio, where rooms are told apart by every reader. */
 export const SHARED_CHANNEL = Buffer.from("socketio");
 
 const USER = Buffer.from("user:");
 const BACKSLASH = 0x5c;
-
-/**
- * What tells a room in a record: 24 bits of its hash. Two rooms that share one cost a pod frames that it does not need.
- * @returns 1 … 2^24 - 1
- */
-export function markOf(bytes: Buffer, start = 0, end = bytes.length): number {
-  return hash24(bytes, start, end) || 1;
-}
 
 /** @returns the room of a user, as frames name it */
 export function userRoom(id: string): Buffer {

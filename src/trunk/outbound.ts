@@ -4,6 +4,7 @@
 import { BufferMap } from "../core/buffer-map.js";
 import type { Encoded } from "../plane/encode.js";
 import type { Gathered } from "../plane/gather.js";
+import { markOf } from "../plane/mark.js";
 import type { ChannelStreams, FrameFacts } from "../plane/sender.js";
 import { presenceChannel } from "../socketio/channels.js";
 
@@ -33,8 +34,8 @@ export class OutboundChannel implements ChannelStreams {
 
   constructor(readonly name: Buffer) {}
 
-  room(name: Buffer, mark: number, now: number): OutboundRoom {
-    const room = this.rooms.get(name) ?? new OutboundRoom(this, Buffer.from(name), mark);
+  room(name: Buffer, now: number): OutboundRoom {
+    const room = this.rooms.get(name) ?? new OutboundRoom(this, Buffer.from(name));
     this.rooms.use(room, now);
     return room;
   }
@@ -43,6 +44,7 @@ export class OutboundChannel implements ChannelStreams {
 /** One user's room on a shared channel. Its frames travel with the channel's others, unless nobody elsewhere is in it. */
 export class OutboundRoom implements ChannelStreams {
   readonly presence: Buffer;
+  readonly mark: number;
   usedAt = 0;
   /** When the server was last asked who is there. */
   askedAt = Number.NEGATIVE_INFINITY;
@@ -55,9 +57,9 @@ export class OutboundRoom implements ChannelStreams {
   constructor(
     readonly channel: OutboundChannel,
     readonly name: Buffer,
-    readonly mark: number,
   ) {
     this.presence = presenceChannel(name);
+    this.mark = markOf(name);
   }
 
   /** What is sent after a silence begins anew. */

@@ -31,7 +31,8 @@ export class RoomStore {
       const space = line.indexOf(" ");
       const at = Number(line.slice(0, space));
       if (space < 0 || !Number.isFinite(at)) throw new Error("not a list of users");
-      const id = JSON.parse(line.slice(space + 1)) as string;
+      const id: unknown = JSON.parse(line.slice(space + 1));
+      if (typeof id !== "string") throw new Error("not a list of users");
       if (at >= since) seen.set(id, at);
     }
     mkdirSync(join(this.#file, ".."), { recursive: true });

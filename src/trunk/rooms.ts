@@ -9,8 +9,9 @@
  * ones are reaped. Only a day without a word of the user ends it.
  */
 import type { Counter, Log, Meter } from "../core/ports.js";
+import { markOf } from "../plane/mark.js";
 import { presenceChannel } from "../socketio/channels.js";
-import { markOf, userRoom } from "../socketio/rooms.js";
+import { userRoom } from "../socketio/rooms.js";
 import { RoomStore } from "./room-store.js";
 import type { Upstreamed } from "./subscriber.js";
 

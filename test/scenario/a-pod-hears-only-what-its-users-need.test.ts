@@ -88,10 +88,28 @@ test("each app hears its own users' frames and everybody's; who knows nothing of
     a.app,
     more.map((one): [string, Buffer] => [CHANNEL, one]),
   );
-  await b.ear.until(30);
+  const last = more
+    .map((one) => one.toString("latin1"))
+    .filter((one) => one.includes("user:ben"))
+    .slice(-2);
+  await Promise.all([a.ear.until(30), c.ear.until(30)]);
+  for (const one of last) await b.ear.untilMessage(({ payload }) => payload.toString("latin1") === one);
   const heard = payloads(b.ear);
-  for (const room of ["user:ann", "user:ben", "channel:all"]) sameFrames(of(heard, room), of(more, room), room);
-  assert.equal(await b.pod.metric("keyframe_undelivered_frames_total"), 0);
+  for (const room of ["user:ann", "channel:all"]) sameFrames(of(heard, room), of(more, room), room);
+  // Of a message that was growing already, whole texts are passed over by the newer one that she begins with.
+  const [wholes, words] = [/"content": /, /"delta": /].map((kind) => {
+    const her = (all: readonly string[]) => of(all, "user:ben").filter((one) => kind.test(one));
+    return { heard: her(heard), published: her(more.map((one) => one.toString("latin1"))) };
+  });
+  sameFrames(words!.heard, words!.published, "every word");
+  assert.deepEqual(
+    wholes!.heard,
+    wholes!.published.filter((one) => wholes!.heard.includes(one)),
+    "in order",
+  );
+  const superseded = await b.pod.metric("keyframe_undelivered_frames_total", { reason: "superseded" });
+  assert.equal(await b.pod.metric("keyframe_undelivered_frames_total"), superseded);
+  assert.equal(wholes!.heard.length, wholes!.published.length - superseded);
 
   // At home it is the same: an app of ann's pod publishes for somebody who is elsewhere only.
   for (const { ear } of [a, b, c]) ear.heard.length = 0;

@@ -31,6 +31,7 @@ import {
 } from "../../../src/frame/record.js";
 import { apply, diff } from "../../../src/frame/splice.js";
 import { packWhole, unpackWhole } from "../../../src/frame/whole.js";
+import { markOf } from "../../../src/plane/mark.js";
 import { inRoot } from "../../support/root.js";
 
 const PATH = inRoot("src", "frame", "spec.md");
@@ -94,6 +95,13 @@ test("message headers", () => {
     const head = Buffer.alloc(headSize(Number(of.connection)));
     putHead(head, Number(of.type), number(of.epoch!), Number(of.connection));
     assert.deepEqual(head, hex(of.message!));
+  }
+});
+
+test("marks", () => {
+  for (const block of examples("mark")) {
+    const of = Object.fromEntries(block) as Record<string, string>;
+    assert.equal(markOf(quoted(of.room!)), number(of.mark!));
   }
 });
 
