@@ -52,16 +52,16 @@ if ARGV[2] ~= '' then
   local counts = redis.pcall('PUBSUB', 'NUMSUB', ARGV[2])
   reachable = counts.err == nil and counts[2] > 0
 end
-local inrooms
-local function alone(listeners, room, own)
-  if numpat() > 0 then return false end
-  if inrooms == nil then
-    local counts = redis.pcall('PUBSUB', 'NUMSUB', '~kf1~to~')
-    inrooms = counts.err == nil and counts[2] or -1
+local asked, place = {'~kf1~to~'}, {}
+for i = 4, #ARGV, 4 do
+  if ARGV[i + 1] == 'n' or (ARGV[i + 1] == 'q' and ARGV[i + 3] ~= '') then
+    asked[#asked + 1] = ARGV[i + 3]
+    place[i] = #asked * 2
   end
-  if inrooms ~= listeners then return false end
-  local counts = redis.pcall('PUBSUB', 'NUMSUB', room)
-  return counts.err == nil and counts[2] == tonumber(own)
+end
+local present = #asked > 1 and redis.pcall('PUBSUB', 'NUMSUB', unpack(asked))
+local function alone(listeners, i, own)
+  return numpat() == 0 and present.err == nil and present[2] == listeners and present[place[i]] == tonumber(own)
 end
 local out = {}
 local counted, listeners, beside, equal
@@ -91,7 +91,7 @@ for i = 4, #ARGV, 4 do
         out[n] = heard * 2 + (equal and 1 or 0)
       end
     elseif kind == 'n' then
-      out[n] = equal and alone(listeners, payload, extra) and 0 or 1
+      out[n] = equal and alone(listeners, i, extra) and 0 or 1
     elseif not equal then
       refused = true
       out[n] = not reachable and -5 or numpat() > 0 and -2 or -1
@@ -99,7 +99,7 @@ for i = 4, #ARGV, 4 do
       local own = tonumber(extra)
       local nobody
       if payload ~= '' then
-        nobody = alone(listeners, payload, own)
+        nobody = alone(listeners, i, own)
       else
         nobody = listeners == own and beside == own and numpat() == 0
       end
