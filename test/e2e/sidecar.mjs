@@ -1,5 +1,6 @@
 // The sidecar as its users run it: `node dist/main.js sidecar` in a process of its own, beside one replica.
 
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../setup/lib.mjs";
 import { cpuSeconds, residentBytes, start, until } from "./processes.mjs";
@@ -11,6 +12,9 @@ import { cpuSeconds, residentBytes, start, until } from "./processes.mjs";
  */
 export async function startSidecar({ name, upstream, logs }) {
   const inherited = Object.entries(process.env).filter(([key]) => !key.startsWith("KEYFRAME_"));
+  const stateDir = join(logs, `${name}-state`);
+  // A new pod knows nothing of those before it.
+  rmSync(stateDir, { recursive: true, force: true });
   let listening;
   const server = start({
     name,
@@ -21,6 +25,7 @@ export async function startSidecar({ name, upstream, logs }) {
       KEYFRAME_LISTEN: "127.0.0.1:0",
       KEYFRAME_ADMIN: "127.0.0.1:0",
       KEYFRAME_UPSTREAM: upstream,
+      KEYFRAME_STATE_DIR: stateDir,
     },
     logFile: join(logs, `${name}.log`),
     onLine: (line) => {
