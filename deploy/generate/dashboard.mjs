@@ -87,6 +87,13 @@ const rows = {
       ],
       "Batches refused, by reason.",
     ],
+    [
+      "Frames for users of other pods",
+      "timeseries",
+      "ops",
+      [["passed over", sum("keyframe_skipped_frames_total", "")]],
+      "Frames for users without a session in the pod, which its apps need not read.",
+    ],
   ],
   Delay: [
     [
@@ -239,6 +246,16 @@ const rows = {
         ["latched: {{reason}}", sum("keyframe_latched_connections_total", "reason")],
       ],
       "",
+    ],
+    [
+      "Users",
+      "timeseries",
+      "short",
+      [
+        ["{{pod}}", now("keyframe_rooms")],
+        ["pods that know theirs", `sum(${now("keyframe_rooms_known")})`],
+      ],
+      "Users with sessions in the pod. A pod that does not know its users takes the frames of all.",
     ],
     ["Commands, by plane", "timeseries", "ops", [["{{plane}}", sum("keyframe_commands_total", "plane")]], ""],
     [

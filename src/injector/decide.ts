@@ -8,9 +8,10 @@ import { type Candidates, candidatesOf } from "./candidates.js";
 import type { Container, Pod } from "./pod.js";
 import { type Note, type Refusal, refuse, type SkipReason } from "./reasons.js";
 import { ownSidecar } from "./record.js";
-import { type Edit, planRoutes } from "./rewrite.js";
+import { type Edit, type Planned, planRoutes } from "./rewrite.js";
 import { ADMIN_PORT, APP_PORT, isNativeCapable, NAME, type SidecarPlan } from "./sidecar.js";
 import { sourceOf } from "./source.js";
+import { hasStateVolume, STATE_DIR, VOLUME } from "./state.js";
 
 /** How a pod is to be changed; mutate.ts does it. */
 export interface Plan {
@@ -55,7 +56,7 @@ export function decide(pod: Pod, settings: Injection, { namespace, requested }: 
     kind: "inject",
     reason: "injected",
     plan: {
-      sidecar: sidecarPlan(settings, asked, isNative(settings, asked), routes.env),
+      sidecar: sidecarPlan(settings, asked, isNative(settings, asked), routes),
       edits: routes.edits,
       defaultContainer: defaultContainer(pod, candidates),
     },
@@ -84,10 +85,11 @@ function obstacleOf(pod: Pod, settings: Injection, asked: Asked): Refusal | unde
   const { spec } = pod;
   if (spec.hostNetwork === true) return refuse("host_network");
   for (const { name, ports } of allContainers(pod)) {
-    if (name === NAME) return refuse("name_taken");
+    if (name === NAME) return refuse("name_taken", `Container ${name}.`);
     const taken = ports?.find(({ containerPort }) => containerPort === APP_PORT || containerPort === ADMIN_PORT);
     if (taken !== undefined) return refuse("port_taken", `Container ${name} uses port ${taken.containerPort}.`);
   }
+  if (hasStateVolume(spec)) return refuse("name_taken", `Volume ${VOLUME}.`);
   const { kubernetesVersion: version } = settings;
   if (asked["native-sidecar"] === "true" && version !== undefined && !isNativeCapable(version)) {
     const cluster = `this cluster is of version ${version.major}.${version.minor}`;
@@ -105,7 +107,7 @@ function isNative({ nativeSidecar, kubernetesVersion }: Injection, asked: Asked)
   return kubernetesVersion === undefined || isNativeCapable(kubernetesVersion);
 }
 
-function sidecarPlan(settings: Injection, asked: Asked, native: boolean, env: SidecarPlan["env"]): SidecarPlan {
+function sidecarPlan(settings: Injection, asked: Asked, native: boolean, { env, stateful }: Planned): SidecarPlan {
   const logLevel = asked["log-level"] ?? settings.sidecarLogLevel;
   return {
     native,
@@ -113,10 +115,12 @@ function sidecarPlan(settings: Injection, asked: Asked, native: boolean, env: Si
     imagePullPolicy: settings.imagePullPolicy,
     cpu: asked.cpu ?? settings.cpu,
     memory: asked.memory ?? settings.memory,
+    stateful,
     env: [
       ...env,
       // Probes and scrapes come from outside the pod; the app's own port stays on loopback.
       { name: "KEYFRAME_ADMIN", value: `0.0.0.0:${ADMIN_PORT}` },
+      ...(stateful ? [{ name: "KEYFRAME_STATE_DIR", value: STATE_DIR }] : []),
       ...(asked.frames === undefined ? [] : [{ name: "KEYFRAME_FRAMES", value: asked.frames }]),
       ...(logLevel === undefined ? [] : [{ name: "KEYFRAME_LOG_LEVEL", value: logLevel }]),
     ],

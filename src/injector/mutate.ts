@@ -9,6 +9,7 @@ import type { Note, Reason } from "./reasons.js";
 import { type Changes, contentOf, Keeper, ownSidecar, readRecord, writeRecord } from "./record.js";
 import type { Edit } from "./rewrite.js";
 import { NAME, sidecarContainer } from "./sidecar.js";
+import { EVICTABLE, evictable, stateVolume } from "./state.js";
 
 type Was = "absent" | "null";
 
@@ -57,16 +58,23 @@ export function inject(pod: Pod, { sidecar, edits, defaultContainer }: Plan, not
   const before = metadata?.annotations ?? {};
   const added = {
     ...(before[DEFAULT_CONTAINER] === undefined && { [DEFAULT_CONTAINER]: defaultContainer }),
+    ...(sidecar.stateful && { [EVICTABLE]: evictable(before[EVICTABLE]) }),
     ...status,
   };
   const annotations = Object.keys(added).map((name) => [name, before[name] ?? null] as const);
 
   if (sidecar.native) note("initContainers", pod.spec.initContainers);
-  const record = writeRecord({ v: 1, env: moved, made, annotations });
+  const volumes = sidecar.stateful ? [stateVolume()] : [];
+  if (sidecar.stateful) note("volumes", pod.spec.volumes);
+  const record = writeRecord({ v: 1, env: moved, made, annotations, volumes: volumes.map(({ name }) => name) });
   const container = sidecarContainer({ ...sidecar, env: [...keeper.entries, record] });
-  const spec: PodSpec = sidecar.native
-    ? { ...pod.spec, containers, initContainers: [container, ...(pod.spec.initContainers ?? [])] }
-    : { ...pod.spec, containers: [...containers, container] };
+  const spec: PodSpec = {
+    ...pod.spec,
+    ...(sidecar.native
+      ? { containers, initContainers: [container, ...(pod.spec.initContainers ?? [])] }
+      : { containers: [...containers, container] }),
+    ...(sidecar.stateful && { volumes: [...(pod.spec.volumes ?? []), ...volumes] }),
+  };
   return { ...pod, metadata: { ...metadata, annotations: { ...before, ...added } }, spec };
 }
 
@@ -113,11 +121,13 @@ export function uninject(pod: Pod): Undone {
     const env = restored(container.env ?? [], own, held);
     return emptied(container, "env", env, made.get(`env ${container.name}`));
   });
-  const { initContainers } = pod.spec;
-  const spec: PodSpec =
-    initContainers === undefined || initContainers === null
-      ? { ...pod.spec, containers }
-      : emptied({ ...pod.spec, containers }, "initContainers", others(initContainers), made.get("initContainers"));
+  const { initContainers, volumes } = pod.spec;
+  let spec: PodSpec = { ...pod.spec, containers };
+  if (initContainers) spec = emptied(spec, "initContainers", others(initContainers), made.get("initContainers"));
+  if (volumes && record.volumes?.length) {
+    const theirs = volumes.filter(({ name }) => !record.volumes!.includes(name));
+    spec = emptied(spec, "volumes", theirs, made.get("volumes"));
+  }
   return { kind: "undone", pod: withoutAnnotations({ ...pod, spec }, record, made) };
 }
 

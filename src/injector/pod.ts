@@ -20,9 +20,15 @@ export interface Container {
   readonly [other: string]: unknown;
 }
 
+export interface Volume {
+  readonly name: string;
+  readonly [other: string]: unknown;
+}
+
 export interface PodSpec {
   readonly containers: readonly Container[];
   readonly initContainers?: readonly Container[] | null;
+  readonly volumes?: readonly Volume[] | null;
   readonly hostNetwork?: boolean | null;
   readonly restartPolicy?: string | null;
   readonly [other: string]: unknown;
@@ -79,6 +85,8 @@ function isContainer(value: unknown): boolean {
   );
 }
 
+const isVolume = (value: unknown): boolean => isRecord(value) && isText(value.name);
+
 /** Where a value does not look like a pod, in words; undefined where it does. */
 export function shapeProblem(value: unknown): string | undefined {
   if (!isRecord(value)) return "it is not an object";
@@ -93,6 +101,7 @@ export function shapeProblem(value: unknown): string | undefined {
   if (!optional(spec.initContainers, (list) => listOf(list, isContainer))) {
     return "spec.initContainers is not a list of containers";
   }
+  if (!optional(spec.volumes, (list) => listOf(list, isVolume))) return "spec.volumes is not a list of volumes";
   return undefined;
 }
 

@@ -23,7 +23,7 @@ export const refused = {
   bad_annotation: "An annotation cannot be understood.",
   host_network: "The pod uses the host's network, where the sidecar's ports would clash with those of other pods.",
   port_taken: "A container of the pod uses one of the sidecar's ports.",
-  name_taken: "A container of the pod has the sidecar's name.",
+  name_taken: "A container of the pod has the sidecar's name, or a volume that of the sidecar's.",
   no_redis: "No container has WEBSOCKET_REDIS_URL or REDIS_URL, and no upstream is given.",
   upstream_hidden:
     "The URL comes from envFrom, which the injector does not read: name it with keyframe.dev/upstream-secret or keyframe.dev/upstream.",
@@ -51,6 +51,8 @@ export const notes = {
   env_from_unseen: "Variables from envFrom are not seen: if they hold *_SENTINEL_HOSTS, use keyframe.dev/upstream.",
   tls_options_dropped: "ssl_… options of a URL are not used: the sidecar verifies certificates itself.",
   password_in_annotation: "keyframe.dev/upstream holds a password that all who can read pods can see.",
+  key_prefixes_differ:
+    "REDIS_KEY_PREFIX may differ between containers of the pod: the sidecar does not learn its users, and takes all frames.",
   replaced_upstream: "The app's own URL is another than keyframe.dev/upstream says, which is used.",
 } as const;
 

@@ -14,10 +14,12 @@ export interface Changes {
   readonly v: 1;
   /** Container, variable, and the sidecar's variable that holds what it was; null: there was none. */
   readonly env: readonly (readonly [string, string, string | null])[];
-  /** Fields that were not there (absent) or were null: `metadata`, `annotations`, `initContainers`, `env <container>`. */
+  /** Fields that were not there (absent) or were null: `metadata`, `annotations`, `initContainers`, `volumes`, `env <container>`. */
   readonly made: readonly (readonly [string, "absent" | "null"])[];
   /** Annotations that were set, with what they were; null: they were not there. */
   readonly annotations: readonly (readonly [string, string | null])[];
+  /** Names of the volumes that were added. */
+  readonly volumes?: readonly string[];
 }
 
 /** An entry of an environment without its name. */
@@ -40,7 +42,9 @@ export class Keeper {
   constructor(entries: readonly EnvEntry[]) {
     this.entries = [...entries];
     this.#names = new Set(entries.map(({ name }) => name));
-    for (const entry of entries) this.#byContent.set(contentKey(entry), entry.name);
+    // Of a name that is there twice the last is what is found again.
+    const found = new Map(entries.map((entry) => [entry.name, entry]));
+    for (const entry of found.values()) this.#byContent.set(contentKey(entry), entry.name);
   }
 
   /** Keeps what a variable was; returns the sidecar's variable that holds it. */
@@ -91,8 +95,9 @@ export function readRecord({ env }: Container): Changes | undefined {
     return undefined;
   }
   if (!isRecord(found) || found.v !== 1) return undefined;
-  const { env: moved, made, annotations } = found;
+  const { env: moved, made, annotations, volumes = [] } = found;
   if (!Array.isArray(moved) || !moved.every(isTriple) || !Array.isArray(made) || !made.every(isPair)) return undefined;
   if (!Array.isArray(annotations) || !annotations.every(isPair)) return undefined;
+  if (!Array.isArray(volumes) || !volumes.every((name) => typeof name === "string")) return undefined;
   return found as unknown as Changes;
 }

@@ -12,6 +12,7 @@ import { type Content, contentOf } from "./record.js";
 import { names, REDIS_URL, type Route, routeOf, targetOf, WEBSOCKET_URL, type Which } from "./routes.js";
 import { APP_URL } from "./sidecar.js";
 import { type Source, switchedOn } from "./source.js";
+import { keyPrefix, sharesKeyPrefix } from "./state.js";
 
 /** A variable of a container that gets another value, or is added at the end. */
 export interface Edit {
@@ -20,18 +21,20 @@ export interface Edit {
   readonly content: Content;
 }
 
-interface Planned {
+export interface Planned {
   readonly kind: "planned";
   readonly edits: readonly Edit[];
-  /** The upstream, as the sidecar's variables. */
+  /** The upstream, as the sidecar's variables, and the prefix of the app's keys. */
   readonly env: readonly EnvEntry[];
+  /** Whether the sidecar can learn its pod's users. */
+  readonly stateful: boolean;
   readonly notes: readonly Note[];
 }
 
 export function planRoutes(containers: readonly Container[], source: Source, asked: Asked): Planned | Refusal {
   const planner = new Planner(source, asked);
   for (const container of containers) planner.add(container);
-  return planner.planned();
+  return planner.planned(containers);
 }
 
 class Planner {
@@ -82,9 +85,17 @@ class Planner {
     }
   }
 
-  planned(): Planned | Refusal {
-    if (this.#edits.length === 0) return refuse("nothing_routed", "What is switched on names other servers.");
-    return { kind: "planned", edits: this.#edits, env: this.#upstream(), notes: [...this.#notes.values()] };
+  planned(containers: readonly Container[]): Planned | Refusal {
+    const changed = new Set(this.#edits.map(({ container }) => container));
+    const edited = containers.filter(({ name }) => changed.has(name));
+    const [first] = edited;
+    if (first === undefined) return refuse("nothing_routed", "What is switched on names other servers.");
+    // A plain proxy learns nothing.
+    const learns = this.#asked.frames !== "off";
+    const stateful = learns && sharesKeyPrefix(edited);
+    if (learns && !stateful) this.#note("key_prefixes_differ", edited.map(({ name }) => name).join(", "));
+    const env = this.#upstream(first, stateful);
+    return { kind: "planned", edits: this.#edits, env, stateful, notes: [...this.#notes.values()] };
   }
 
   #note(code: NoteCode, about: string): void {
@@ -145,35 +156,47 @@ class Planner {
     }
   }
 
-  #upstream(): EnvEntry[] {
+  /** The upstream, and where the sidecar is to learn its users the prefix of one of the containers: all have the same. */
+  #upstream(first: Container, stateful: boolean): EnvEntry[] {
     const source = this.#source;
+    const prefixOf = (container: Container): Moved[] => {
+      const entry = stateful ? keyPrefix(container) : undefined;
+      return entry === undefined ? [] : [["KEYFRAME_KEY_PREFIX", entry]];
+    };
+    const prefix = () => copied(first, prefixOf(first));
     switch (source.kind) {
       case "secret": {
         const { name, key } = source;
-        return [{ name: "KEYFRAME_UPSTREAM", valueFrom: { secretKeyRef: { name, key } } }];
+        return [{ name: "KEYFRAME_UPSTREAM", valueFrom: { secretKeyRef: { name, key } } }, ...prefix()];
       }
       case "text": {
-        const first = this.#routed.some(({ target }) => target.db === 0);
-        return [{ name: "KEYFRAME_UPSTREAM", value: first ? withDatabase0(source.text) : source.text }];
+        const on0 = this.#routed.some(({ target }) => target.db === 0);
+        return [{ name: "KEYFRAME_UPSTREAM", value: on0 ? withDatabase0(source.text) : source.text }, ...prefix()];
       }
-      case "app":
-        return upstreamOfApp(this.#routed.find(({ target }) => target.db === 0) ?? source.route);
+      case "app": {
+        const { container, url, hosts, port } = this.#routed.find(({ target }) => target.db === 0) ?? source.route;
+        const moved: Moved[] = [["KEYFRAME_UPSTREAM", url]];
+        if (hosts !== undefined) moved.push(["KEYFRAME_SENTINEL_HOSTS", hosts]);
+        if (port !== undefined) moved.push(["KEYFRAME_SENTINEL_PORT", port]);
+        return copied(container, [...moved, ...prefixOf(container)]);
+      }
       default:
         return source satisfies never;
     }
   }
 }
 
-/** The app's own variables under the sidecar's names, and before them what they refer to. */
-function upstreamOfApp({ container, url, hosts, port }: Route): EnvEntry[] {
-  const moved = [
-    ["KEYFRAME_UPSTREAM", url],
-    ["KEYFRAME_SENTINEL_HOSTS", hosts],
-    ["KEYFRAME_SENTINEL_PORT", port],
-  ] as const;
-  const own = moved.flatMap(([name, entry]) => (entry === undefined ? [] : [{ name, ...contentOf(entry) }]));
-  const wanted = new Set(moved.flatMap(([, entry]) => (entry === undefined ? [] : needed(container, entry))));
-  return [...(container.env ?? []).filter((entry) => wanted.has(entry)), ...own];
+/** The sidecar's name for one of the app's variables. */
+type Moved = readonly [string, EnvEntry];
+
+/** Variables of a container under the sidecar's names, and what they refer to, in the order in which they mean the same. */
+function copied(container: Container, moved: readonly Moved[]): EnvEntry[] {
+  const wanted = new Set(moved.flatMap(([, entry]) => needed(container, entry)));
+  const renamed = new Map(moved.map(([name, entry]) => [entry, name]));
+  return (container.env ?? []).flatMap((entry) => {
+    const name = renamed.get(entry);
+    return [...(wanted.has(entry) ? [entry] : []), ...(name === undefined ? [] : [{ name, ...contentOf(entry) }])];
+  });
 }
 
 /** An upstream's URL with database 0, for apps whose own URL says so and that therefore send no SELECT. */

@@ -1,8 +1,12 @@
-/** The container that is added. It needs nothing of the node, writes nothing, and passes Pod Security "restricted". */
+/**
+ * The container that is added. It needs nothing of the node, writes nothing but to its own small volume, and passes Pod
+ * Security "restricted".
+ */
 import type { V1Container, V1Probe } from "@kubernetes/client-node";
 import type { KubernetesVersion } from "../config/injector.js";
 import type { QuantityPair } from "../config/quantity.js";
 import type { Container, EnvEntry } from "./pod.js";
+import { STATE_DIR, VOLUME } from "./state.js";
 
 export const NAME = "keyframe";
 /** Where the app finds it; the sidecar's own default. */
@@ -24,6 +28,8 @@ export interface SidecarPlan {
   readonly memory: QuantityPair;
   /** In the order in which $(NAME) can see them. */
   readonly env: readonly EnvEntry[];
+  /** Whether it remembers its pod's users, for which it has a volume. */
+  readonly stateful: boolean;
 }
 
 function probe(path: string, periodSeconds: number, failureThreshold: number): V1Probe {
@@ -31,7 +37,15 @@ function probe(path: string, periodSeconds: number, failureThreshold: number): V
 }
 
 /** The container, as it stands in the pod. */
-export function sidecarContainer({ native, image, imagePullPolicy, cpu, memory, env }: SidecarPlan): Container {
+export function sidecarContainer({
+  native,
+  image,
+  imagePullPolicy,
+  cpu,
+  memory,
+  env,
+  stateful,
+}: SidecarPlan): Container {
   // The type is the API's own, so that no field of it is one that the API does not know.
   const container: V1Container = {
     name: NAME,
@@ -48,6 +62,7 @@ export function sidecarContainer({ native, image, imagePullPolicy, cpu, memory, 
       // Without a limit for CPU unless one is asked for: a throttled sidecar delays every frame.
       limits: { ...(cpu.limit !== undefined && { cpu: cpu.limit }), memory: memory.limit ?? memory.request },
     },
+    ...(stateful && { volumeMounts: [{ name: VOLUME, mountPath: STATE_DIR }] }),
     // The process, not the upstream: an app must start, and a sidecar live on, while the server is away.
     startupProbe: probe("/healthz", 1, 60),
     readinessProbe: probe("/readyz", 5, 3),

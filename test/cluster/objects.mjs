@@ -2,6 +2,7 @@
 
 export const ANNOTATION = "keyframe.dev/inject";
 export const STATUS = "keyframe.dev/status";
+export const EVICTABLE = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes";
 
 const security = {
   allowPrivilegeEscalation: false,
@@ -20,6 +21,7 @@ export const appEnv = [
   { name: "WEBSOCKET_REDIS_URL", value: "redis://default:$(VALKEY_PASSWORD)@mymaster:6379/1" },
   { name: "WEBSOCKET_SENTINEL_HOSTS", value: "sentinel-0.sentinel,sentinel-1.sentinel" },
   { name: "WEBSOCKET_SENTINEL_PORT", value: "26379" },
+  { name: "REDIS_KEY_PREFIX", value: "chat" },
 ];
 
 export function podTemplate(name, annotations, spec = {}) {

@@ -10,7 +10,7 @@ import { chart, conform, helm, helmEnv, kustomize } from "../deploy/manifests.mj
 import { endEverything, stopEverything, until } from "../e2e/processes.mjs";
 import { Refused } from "./api.mjs";
 import { startControlPlane } from "./control-plane.mjs";
-import { ANNOTATION, appEnv, asked, barePod, deployment, job, STATUS } from "./objects.mjs";
+import { ANNOTATION, appEnv, asked, barePod, deployment, EVICTABLE, job, STATUS } from "./objects.mjs";
 import { keyframe, metric, mount, startWebhook } from "./webhook.mjs";
 
 const RELEASE = "keyframe-injector";
@@ -122,6 +122,14 @@ async function assertInjected(pods) {
     assert.equal(envOf(pod, "KEYFRAME_SENTINEL_HOSTS", "keyframe").value, "sentinel-0.sentinel,sentinel-1.sentinel");
     assert.deepEqual(envOf(pod, "VALKEY_PASSWORD", "keyframe"), appEnv[0]);
     assert.equal(sidecar.image, "keyframe:0.1.0");
+    const state = { name: "keyframe-state", mountPath: "/var/run/keyframe" };
+    assert.equal(envOf(pod, "KEYFRAME_STATE_DIR", "keyframe").value, state.mountPath);
+    assert.ok(sidecar.volumeMounts.some(({ name, mountPath }) => name === state.name && mountPath === state.mountPath));
+    const volume = pod.spec.volumes.find(({ name }) => name === state.name);
+    assert.deepEqual(volume.emptyDir, { sizeLimit: "16Mi" });
+    assert.equal(pod.metadata.annotations[EVICTABLE], state.name);
+    assert.deepEqual(envOf(pod, "KEYFRAME_KEY_PREFIX", "keyframe").value, "chat");
+    assert.deepEqual(envOf(pod, "REDIS_KEY_PREFIX").value, "chat");
   }
   const { code, output, valid } = await conform(pods);
   assert.equal(code, 0, output);
@@ -138,6 +146,8 @@ function assertPlain(pods) {
   for (const pod of pods) {
     assert.equal(sidecarOf(pod), undefined, pod.metadata.name);
     assert.deepEqual(pod.spec.containers[0].env, appEnv);
+    assert.ok(!pod.spec.volumes?.some(({ name }) => name === "keyframe-state"));
+    assert.equal(pod.metadata.annotations?.[EVICTABLE], undefined);
   }
 }
 

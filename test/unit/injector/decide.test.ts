@@ -75,6 +75,10 @@ describe("pods that are left alone", () => {
 
 describe("pods that cannot have one", () => {
   it("because the name is taken", () => assert.match(said({ containers: [{ name: "keyframe" }] }), /^name_taken/));
+  it("because the name of its volume is", () => {
+    const found = said({ spec: { volumes: [{ name: "keyframe-state", emptyDir: {} }] } });
+    assert.equal(found, "name_taken: Volume keyframe-state.");
+  });
   it("because there is nothing to point at it", () => {
     assert.match(said({ env: [] }), /^no_redis/);
     assert.match(said({ env: [{ name: "REDIS_URL", value: "" }] }), /^no_redis/);
@@ -159,6 +163,75 @@ describe("native or plain", () => {
   it("the annotation decides before the settings", () => {
     const no = { annotations: { ...asking, "keyframe.dev/native-sidecar": "false" } };
     assert.equal(native(no, { "native-sidecar": "always" }), false);
+  });
+});
+
+describe("the memory of users", () => {
+  const PREFIX = "REDIS_KEY_PREFIX";
+  /** The sidecar's variables of it, and the notes; of a pod with a second app where that is given. */
+  function memory(env: Entry[], second?: object, annotations: Record<string, string> = {}) {
+    const containers = second ? [{ name: "second", image: "open-webui", ...second }] : [];
+    const found = verdict({ annotations: { ...asking, ...annotations }, env: [WS, ...env], containers });
+    assert.ok(found.kind === "inject");
+    const { sidecar } = found.plan;
+    const names = ["KEYFRAME_STATE_DIR", "KEYFRAME_KEY_PREFIX", "TENANT"];
+    const given = sidecar.env.filter(({ name }) => names.includes(name));
+    assert.equal(
+      sidecar.stateful,
+      given.some(({ name }) => name === names[0]),
+    );
+    const noted = found.notes.filter(({ code }) => code === "key_prefixes_differ");
+    return [...given.map(({ name, value, valueFrom }) => [name, value ?? valueFrom]), ...noted];
+  }
+  const kept = ["KEYFRAME_STATE_DIR", "/var/run/keyframe"];
+  const differ = [{ code: "key_prefixes_differ", about: "open-webui, second" }];
+  const envFrom = [{ configMapRef: { name: "all" } }];
+  const chat = { name: PREFIX, value: "chat" };
+
+  it("is there without a prefix", () => assert.deepEqual(memory([]), [kept]));
+  it("has the app's prefix, and what that needs, in their order", () => {
+    const fieldRef = { fieldPath: "metadata.namespace" };
+    const env = [
+      { name: "TENANT", valueFrom: { fieldRef } },
+      { name: PREFIX, value: "$(TENANT)-chat" },
+      { name: "TENANT", value: "later" },
+    ];
+    assert.deepEqual(memory(env), [["TENANT", { fieldRef }], ["KEYFRAME_KEY_PREFIX", "$(TENANT)-chat"], kept]);
+    const upstream = { "keyframe.dev/upstream": "redis://valkey:6379" };
+    assert.deepEqual(memory(env, undefined, upstream), memory(env));
+  });
+  it("leaves a prefix where it is that uses or brings the sidecar's settings", () => {
+    assert.deepEqual(memory([{ name: PREFIX, value: "$(KEYFRAME_ADMIN)" }]), [kept]);
+    const env = [
+      { name: "KEYFRAME_X", value: "1" },
+      { name: "TENANT", value: "$(KEYFRAME_X)" },
+      { name: PREFIX, value: "$(TENANT)" },
+    ];
+    assert.deepEqual(memory(env), [kept]);
+  });
+  it("is not there for a plain proxy", () => {
+    assert.deepEqual(memory([chat], undefined, { "keyframe.dev/frames": "off" }), []);
+  });
+  it("is there for several apps with one prefix, however it is said", () => {
+    const reference = { name: PREFIX, valueFrom: { configMapKeyRef: { name: "a", key: "b" } } };
+    const again = { name: PREFIX, valueFrom: { configMapKeyRef: { key: "b", name: "a" } } };
+    assert.deepEqual(memory([], { env: [WS] }), [kept]);
+    assert.deepEqual(memory([], { env: [WS, { name: PREFIX, value: "open-webui" }] }), [kept]);
+    const by = { env: [WS, { name: "X", value: "chat" }, { name: PREFIX, value: "$(X)" }] };
+    assert.deepEqual(memory([chat], by), [["KEYFRAME_KEY_PREFIX", "chat"], kept]);
+    const same = [["KEYFRAME_KEY_PREFIX", reference.valueFrom], kept];
+    assert.deepEqual(memory([reference], { env: [WS, again] }), same);
+  });
+  it("is not there for several apps with different ones, or that may have", () => {
+    assert.deepEqual(memory([chat], { env: [WS] }), differ);
+    assert.deepEqual(memory([chat], { env: [WS, { name: PREFIX, value: "other" }] }), differ);
+    assert.deepEqual(memory([], { env: [WS], envFrom }), differ);
+    const open = [{ name: PREFIX, value: "$(TENANT)" }];
+    assert.deepEqual(memory(open, { env: [WS, ...open], envFrom }), differ);
+  });
+  it("does not mind the prefix of what is not pointed at the sidecar", () => {
+    const other = { image: "other", env: [{ name: PREFIX, value: "other" }] };
+    assert.deepEqual(memory([chat], other), [["KEYFRAME_KEY_PREFIX", "chat"], kept]);
   });
 });
 

@@ -10,7 +10,6 @@ import { uninject } from "../../../src/injector/mutate.js";
 import { changeManifests } from "../../../src/injector/offline.js";
 import type { Pod } from "../../../src/injector/pod.js";
 import { refused, skipped } from "../../../src/injector/reasons.js";
-import { ownSidecar } from "../../../src/injector/record.js";
 import { inRoot } from "../../support/root.js";
 import { answered, assertRestricted, assertValidPod, settings } from "./pods.js";
 
@@ -72,7 +71,7 @@ describe("the injector's golden cases", () => {
       const { patched, reason } = answered(pod, injection, head.namespace);
       const undone = uninject(patched);
       if (reason !== "injected") return assert.equal(undone.kind, "none");
-      assertRestricted(ownSidecar(patched)!);
+      assertRestricted(patched);
       assert.ok(undone.kind === "undone");
       assert.deepEqual(undone.pod, pod);
       // Text, so that the order of fields counts as well.

@@ -93,6 +93,16 @@ describe("a manifest", () => {
     assert.equal(at(parse(output), "items", 1, "spec", "template", "spec", "initContainers", 0, "name"), "keyframe");
     assert.deepEqual(parse(changeManifests(output, "uninject").output), parse(text));
   });
+  it("of a version that added no volume keeps one of that name that is its own", () => {
+    const { output } = changeManifests(workload("Deployment"), mode);
+    const older = output.replace(',"volumes":["keyframe-state"]', "").replace(',["volumes","absent"]', "");
+    assert.notEqual(older, output);
+    const back = parse(changeManifests(older, "uninject").output);
+    const volumes = at(back, "spec", "template", "spec", "volumes");
+    assert.deepEqual(volumes, [{ name: "keyframe-state", emptyDir: { sizeLimit: "16Mi" } }]);
+    const broken = output.replace('"volumes":["keyframe-state"]', '"volumes":"keyframe-state"');
+    assert.equal(changeManifests(broken, "uninject").reports[0]?.outcome, "damaged");
+  });
   it("in JSON stays JSON", () => {
     const text = JSON.stringify(parse(workload("Deployment")));
     const { output } = changeManifests(text, mode);

@@ -64,8 +64,13 @@ export function assertValidPod({ metadata, spec }: Pod): void {
   const all: readonly Container[] = [...(spec.initContainers ?? []), ...spec.containers];
   const names = all.map(({ name }) => name);
   assert.deepEqual([...new Set(names)], names, "two containers of one name");
+  const volumes = (spec.volumes ?? []).map(({ name }) => name);
+  assert.deepEqual([...new Set(volumes)], volumes, "two volumes of one name");
   const ports = new Map<number, string>();
   for (const container of all) {
+    for (const { name } of (container.volumeMounts ?? []) as { name: string }[]) {
+      assert.ok(volumes.includes(name), `${container.name} mounts ${name}, which is not there`);
+    }
     assert.match(container.name, /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/);
     for (const { name, value, valueFrom, ...other } of container.env ?? []) {
       assert.match(name, /^[-._a-zA-Z][-._a-zA-Z0-9]*$/);
@@ -87,8 +92,21 @@ export function assertValidPod({ metadata, spec }: Pod): void {
   }
 }
 
-/** What Pod Security "restricted" asks of a container. */
-export function assertRestricted(container: Container): void {
+/** What Pod Security "restricted" asks of the sidecar and its volume, and that nobody else has that one. */
+export function assertRestricted({ spec }: Pod): void {
+  const all: readonly Container[] = [...(spec.initContainers ?? []), ...spec.containers];
+  const container = all.find(({ name }) => name === "keyframe")!;
+  const dir = container.env?.find(({ name }) => name === "KEYFRAME_STATE_DIR")?.value;
+  const volume = dir === undefined ? undefined : { name: "keyframe-state", emptyDir: { sizeLimit: "16Mi" } };
+  assert.deepEqual(
+    spec.volumes?.find(({ name }) => name === "keyframe-state"),
+    volume,
+  );
+  assert.deepEqual(container.volumeMounts, volume && [{ name: volume.name, mountPath: dir }]);
+  for (const other of all) {
+    const mounts = (other.volumeMounts ?? []) as { name: string }[];
+    if (other !== container) assert.ok(!mounts.some(({ name }) => name === "keyframe-state"), other.name);
+  }
   const context = container.securityContext as Record<string, unknown>;
   assert.equal(context.allowPrivilegeEscalation, false);
   assert.equal(context.runAsNonRoot, true);
@@ -97,6 +115,5 @@ export function assertRestricted(container: Container): void {
   assert.deepEqual(context.capabilities, { drop: ["ALL"] });
   assert.deepEqual(context.seccompProfile, { type: "RuntimeDefault" });
   assert.equal(context.readOnlyRootFilesystem, true);
-  assert.equal(container.volumeMounts, undefined);
   for (const { hostPort } of container.ports ?? []) assert.equal(hostPort, undefined);
 }

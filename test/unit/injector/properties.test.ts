@@ -24,6 +24,7 @@ const stored: Stored = {
     password: "stored",
     hosts: "s1,s2",
   },
+  chat: { prefix: "stored" },
 };
 const fromSecret = fc.constantFrom("url", "other", "password").map((key) => ({
   valueFrom: { secretKeyRef: { name: "redis", key } },
@@ -77,9 +78,19 @@ const entry = fc.oneof(
     }),
   },
 );
+const prefix = fc.record({
+  name: fc.constant("REDIS_KEY_PREFIX"),
+  content: fc.oneof(
+    literal(fc.constantFrom("chat", "chat", "open-webui", "", "$(LANG)", "$(HOST)-chat", "$(UNKNOWN)", "$$(HOST)")),
+    literal(fc.constantFrom("$(KEYFRAME_ADMIN)", "$(REDIS_URL)")),
+    fc.constant({ valueFrom: { configMapKeyRef: { key: "prefix", name: "chat" } } }),
+  ),
+});
 const env = fc.array(
-  entry.map(({ name, content }) => ({ name, ...content })),
-  { maxLength: 8 },
+  fc
+    .oneof({ weight: 8, arbitrary: entry }, { weight: 1, arbitrary: prefix })
+    .map(({ name, content }) => ({ name, ...content })),
+  { maxLength: 9 },
 );
 /** A field that may not be there, or be null, as people write it. */
 const loose = <T>(arbitrary: fc.Arbitrary<T>) =>
@@ -112,6 +123,7 @@ const annotations = fc
       "keyframe.dev/cpu": fc.constantFrom("10m", "10m/1"),
       "keyframe.dev/status": fc.constant("copied from elsewhere"),
       "kubectl.kubernetes.io/default-container": fc.constant("c0"),
+      "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes": fc.constantFrom("", "cache", "cache,data"),
       "example.com/note": fc.string(),
     },
     { requiredKeys: ["keyframe.dev/inject"] },
@@ -130,6 +142,7 @@ const pods: fc.Arbitrary<Pod> = fc
       .integer({ min: 1, max: 3 })
       .chain((n) => fc.tuple(...Array.from({ length: n }, (_, i) => container(`c${i}`)))),
     initContainers: loose(fc.array(container("init"), { maxLength: 1 })),
+    volumes: loose(fc.subarray([{ name: "cache", emptyDir: {} }, { name: "data" }])),
     restartPolicy: fc.constantFrom(undefined, "Always", "Never"),
   })
   .map(({ labels, annotations: notes, ...spec }) => {
@@ -174,7 +187,7 @@ describe("any pod", () => {
   it("stays one that an API server takes, with a sidecar that passes as restricted", () =>
     ofInjected((_pod, patched) => {
       assertValidPod(patched);
-      assertRestricted(ownSidecar(patched)!);
+      assertRestricted(patched);
     }));
 
   it("is changed in a file as it is by the webhook, and back", () =>
@@ -214,7 +227,34 @@ describe("any pod", () => {
         }
       }
     }));
+
+  it("has a sidecar that remembers users only where it sees those of all its apps, or of none", () => {
+    const outcomes = { all: 0, none: 0, forgetful: 0 };
+    ofInjected((pod, patched) => {
+      const sidecar = environment(ownSidecar(patched)!, stored);
+      if (sidecar.KEYFRAME_STATE_DIR === undefined) {
+        outcomes.forgetful++;
+        return assert.equal(sidecar.KEYFRAME_KEY_PREFIX, undefined);
+      }
+      // As the sidecar reads it: nothing, or white space, is not given.
+      const looked = sidecar.KEYFRAME_KEY_PREFIX?.trim() || "open-webui";
+      const apps = patched.spec.containers.filter(
+        (app, i) => app.name !== "keyframe" && JSON.stringify(app) !== JSON.stringify(pod.spec.containers[i]),
+      );
+      const prefixes = apps.map((app) => environment(unveiled(app), stored).REDIS_KEY_PREFIX ?? "open-webui");
+      const seen = prefixes.filter((one) => one === looked).length;
+      assert.ok(seen === 0 || seen === apps.length, `${looked} of ${prefixes.join()}`);
+      outcomes[seen === 0 ? "none" : "all"]++;
+    });
+    assert.ok(outcomes.all > 0 && outcomes.none > 0 && outcomes.forgetful > 0, JSON.stringify(outcomes));
+  });
 });
+
+/** With what its envFrom might hold. */
+function unveiled(app: Container): Container {
+  const hidden = ["UNKNOWN", "REDIS_KEY_PREFIX"].map((name) => ({ name, value: "hidden" }));
+  return app.envFrom?.length ? { ...app, env: [...hidden, ...(app.env ?? [])] } : app;
+}
 
 /** As Open WebUI reads it: an empty text is no URL, and the websockets' own is REDIS_URL where it is not set. */
 function effective(env: Record<string, string>, name: string): string | undefined {
