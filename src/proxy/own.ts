@@ -268,7 +268,7 @@ export class OwnRequests {
   #afterQueue(): boolean {
     if (!this.#flushed && !this.#context.publisher.queue.empty) {
       this.#requests.block();
-      this.#context.publisher.queue.whenFlushed(() => {
+      this.#context.publisher.whenFlushed(() => {
         this.#flushed = true;
         if (this.#session.closed) return;
         this.#requests.unblock();

@@ -10,7 +10,7 @@ import { Batch, type BatchLimits } from "../plane/gather.js";
 import type { Control } from "./control.js";
 import type { Hearing } from "./hearing.js";
 import type { LocalDelivery } from "./local.js";
-import { type OutboundChannel, type OutboundFrame, OutboundRoom } from "./outbound.js";
+import { type OutboundChannel, type OutboundFrame, OutboundRoom, silentIn } from "./outbound.js";
 import type { OutboundQueue } from "./queue.js";
 import type { RawLimit } from "./raw-limit.js";
 import type { Transfers } from "./transfers.js";
@@ -110,11 +110,11 @@ export class Assembler {
       taken++;
     }
     this.#queue.take(taken, kept);
-    for (const { channel, kind, frames, silentIn } of batch.messages) {
+    for (const { channel, kind, frames, silentIn: silent } of batch.messages) {
       let word = NO_BYTES;
       for (const frame of frames) word = this.#local.leaving(frame, kind);
       const payload = this.#payloadOf(kind, frames);
-      const room = silentIn instanceof OutboundRoom ? silentIn : undefined;
+      const room = silent instanceof OutboundRoom ? silent : undefined;
       const own = room === undefined ? this.#hearing.holds(channel.name) : this.#hearing.inRoom(room.presence);
       sent.push({ channel, room, kind, frames, payload, word, own });
       if (kind === "side" && !scriptDenied) this.#askAfter(frames, sent, now);
@@ -148,11 +148,11 @@ export class Assembler {
     now: number,
   ): Placed {
     const { channel, room, payload } = frame;
-    const silentIn = channel.mode === "silent" ? channel : channel.mode === "side" && room?.silent ? room : undefined;
+    const silent = silentIn(frame);
     // What has been refused or encoded once goes the way it was meant to go.
-    if (silentIn !== undefined && !scriptDenied && frame.encoded === undefined && !frame.raw) {
+    if (silent !== undefined && !scriptDenied && frame.encoded === undefined && !frame.raw) {
       if (!batch.hasRoom(0)) return "full";
-      batch.addSilent(channel, frame, silentIn);
+      batch.addSilent(channel, frame, silent);
       return "taken";
     }
     // A frame without a stream has nothing to be coded against: it goes as it is, where it always went, unless it is large.

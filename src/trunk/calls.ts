@@ -2,6 +2,7 @@
  * What the publishing connection has asked of the server and not heard the answer to: the batch in flight, as one call of
  * the script or as plain PUBLISHes, and single commands beside it. Replies come in the order of asking.
  */
+import { epochHex, inboxOf } from "../plane/epoch.js";
 import { encodeCommand } from "../resp/encoder.js";
 import { type Reply, ReplyError } from "../resp/reply-decoder.js";
 import { sideChannel } from "../socketio/channels.js";
@@ -20,6 +21,8 @@ export interface CallsOwner {
 type Expected = "script" | "part" | ((reply: Reply) => void);
 
 export class Calls {
+  /** As the script is told it. */
+  readonly #name: string;
   readonly #inbox: Buffer;
   readonly #owner: CallsOwner;
   #expected: Expected[] = [];
@@ -27,9 +30,9 @@ export class Calls {
   #collected: Reply[] = [];
   #args: readonly (Buffer | string)[] = [];
 
-  /** @param inbox where our own connections hear, whichever they are */
-  constructor(inbox: Buffer, owner: CallsOwner) {
-    this.#inbox = inbox;
+  constructor(epoch: number, owner: CallsOwner) {
+    this.#name = epochHex(epoch);
+    this.#inbox = inboxOf(epoch);
     this.#owner = owner;
   }
 
@@ -40,15 +43,20 @@ export class Calls {
 
   /**
    * Sends a batch through the script.
-   * @param inbox our own inbox, which must be subscribed for side messages to be allowed; empty: it is not
+   * @param connection whose inbox is ours
+   * @param heard the server has confirmed that inbox: side messages are allowed
    */
-  compare(sent: SentMessage[], uniform: boolean, inbox: Buffer | string): void {
+  compare(sent: SentMessage[], uniform: boolean, connection: number, heard: boolean): void {
     this.#sent = sent;
-    const args: (Buffer | string)[] = ["0", uniform ? "1" : "0", inbox, this.#inbox];
+    const who = `${uniform ? "u" : "c"}${heard ? "1" : "0"}${this.#name}.${connection}`;
+    const args: (Buffer | string)[] = ["0", who];
     for (const { channel, room, kind, payload, word, own } of sent) {
-      if (kind === "count") args.push(channel.name, "n", own ? "1" : "0", room!.presence);
-      else if (kind === "silent") args.push(channel.name, "q", own ? "1" : "0", room?.presence ?? payload);
-      else args.push(channel.name, kind === "raw" ? "r" : "s", word, payload);
+      if (kind === "count") args.push(channel.head(own ? "N" : "n"), room!.name);
+      else if (kind === "silent" && room !== undefined) args.push(channel.head(own ? "M" : "m"), room.name);
+      else if (kind === "silent") args.push(channel.head(own ? "Q" : "q"));
+      else if (kind !== "raw") args.push(channel.head("s"), payload);
+      else if (word.length === 0) args.push(channel.head("r"), payload);
+      else args.push(channel.head("w"), word, payload);
     }
     this.#args = args;
     this.#call("EVALSHA", PUBLISH_SCRIPT_SHA);

@@ -32,7 +32,19 @@ export class OutboundChannel implements ChannelStreams {
   /** Rooms of single users, on a channel that everybody hears. */
   readonly rooms = new Recent<OutboundRoom>();
 
+  readonly #heads = new Map<string, Buffer>();
+
   constructor(readonly name: Buffer) {}
+
+  /** The channel's name behind a letter, as the script takes it (script.ts). */
+  head(letter: string): Buffer {
+    let head = this.#heads.get(letter);
+    if (head === undefined) {
+      head = Buffer.concat([Buffer.from(letter), this.name]);
+      this.#heads.set(letter, head);
+    }
+    return head;
+  }
 
   room(name: Buffer, now: number): OutboundRoom {
     const room = this.rooms.get(name) ?? new OutboundRoom(this, Buffer.from(name));
@@ -163,6 +175,12 @@ export interface OutboundFrame extends Gathered, FrameFacts {
   readonly done: boolean;
   /** The PUBLISH is unanswered still. */
   settle: ((outcome: PublishOutcome) => void) | undefined;
+}
+
+/** What nobody elsewhere listens to, as far as is known: the frame's channel, or its room; undefined: somebody does. */
+export function silentIn({ channel, room }: OutboundFrame): OutboundChannel | OutboundRoom | undefined {
+  if (channel.mode === "silent") return channel;
+  return channel.mode === "side" && room?.silent ? room : undefined;
 }
 
 /**

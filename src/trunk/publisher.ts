@@ -9,7 +9,6 @@ import type { Clock, Log, Meter } from "../core/ports.js";
 import type { Dialer } from "../discovery/dialer.js";
 import type { DomainTag } from "../plane/domain.js";
 import type { Encoder } from "../plane/encode.js";
-import { inboxOf } from "../plane/epoch.js";
 import type { BatchLimits } from "../plane/gather.js";
 import type { Reply } from "../resp/reply-decoder.js";
 import { Announced } from "./announced.js";
@@ -22,8 +21,8 @@ import type { Hearing } from "./hearing.js";
 import { LargeFrames } from "./large.js";
 import { Link, type LinkOptions } from "./link.js";
 import { LocalDelivery } from "./local.js";
-import { type OutboundChannel, OutboundChannels, type OutboundFrame } from "./outbound.js";
-import { OutboundQueue, type QueueLimits, settleFrame } from "./queue.js";
+import { type OutboundChannel, OutboundChannels, type OutboundFrame, silentIn } from "./outbound.js";
+import { OutboundQueue, type QueueLimits } from "./queue.js";
 import { RawLimit } from "./raw-limit.js";
 import { Regather } from "./regather.js";
 import { Refusal } from "./script.js";
@@ -133,7 +132,7 @@ export class Publisher {
     this.transfers = this.#large.transfers;
     const { control, queue, transfers } = this;
     this.#assembler = new Assembler(options, queue, control, encoder, this.#local, hearing, transfers, rawLimit);
-    this.#calls = new Calls(inboxOf(options.epoch), {
+    this.#calls = new Calls(options.epoch, {
       write: (parts) => this.link.write(parts),
       answered: (sent, statuses) => this.#answered(sent, statuses),
       failed: (sent, error) => this.#failed(sent, error),
@@ -192,11 +191,9 @@ export class Publisher {
     const pressed = this.link.state !== "up" || !this.queue.roomy;
     const older = this.queue.add(frame, pressed);
     if (older !== undefined) {
-      this.#verdicts.lost("superseded", 1);
-      this.#local.ended(older);
-      settleFrame(older, { kind: "sent", listeners: older.channel.listeners });
+      this.#verdicts.superseded(older);
     }
-    this.#window.arrived(frame.at);
+    this.#window.arrived(frame.at, silentIn(frame) === undefined);
     this.#schedule();
   }
 
@@ -210,6 +207,13 @@ export class Publisher {
     this.#local.sent(frame);
   }
 
+  /** Sends what waits at once; calls `done` when all of it has been answered or given up. */
+  whenFlushed(done: () => void): void {
+    this.#window.hurry();
+    this.#schedule();
+    this.queue.whenFlushed(done);
+  }
+
   /** Call every 50 ms or so: overdue questions, canaries, frames that have waited too long. */
   tick(): void {
     if (this.link.state === "up") {
@@ -221,12 +225,7 @@ export class Publisher {
     const now = this.#clock.now();
     // What waits for a large frame waits for its order, not for the upstream.
     const since = this.transfers.busy ? now : this.transfers.endedAt;
-    this.queue.expire(now, since, (frame) => {
-      this.#local.ended(frame);
-      const seconds = Math.round((now - frame.at) / 1000);
-      const error = `keyframe: not sent within ${seconds} s, upstream unavailable (${this.link.trouble})`;
-      if (!settleFrame(frame, { kind: "failed", error })) this.#verdicts.lost("queue_timeout", 1);
-    });
+    this.queue.expire(now, since, (frame) => this.#verdicts.expired(frame, now, this.link.trouble));
   }
 
   stop(): void {
@@ -236,9 +235,9 @@ export class Publisher {
 
   #up(): void {
     this.#verdicts.scriptless = false;
-    this.#verdicts.upAt = this.#clock.now();
     // The subscriber has been away as well, and comes back about now.
     this.#unheardSince = this.#clock.now();
+    this.#verdicts.upAt = this.#unheardSince;
     this.#regather.begin(this.queue, this.#unheardSince);
     this.#schedule();
   }
@@ -313,15 +312,16 @@ export class Publisher {
     this.#metrics.bytes.observe(bytes);
     for (const { frames: batched } of sent)
       for (const frame of batched) this.#metrics.latency.observe((now - frame.at) / 1000);
-    const inbox = this.#hearing.inbox;
-    this.#inboxSent = inbox;
+    this.#inboxSent = this.#hearing.inbox;
+    if (this.queue.length === 0) this.#window.left();
     if (this.#verdicts.scriptless || !needsComparison(sent, now)) this.#calls.publish(sent);
-    else this.#calls.compare(sent, this.#options.uniform, inbox ?? "");
+    else this.#calls.compare(sent, this.#options.uniform, this.#hearing.connection, this.#inboxSent !== undefined);
   }
 
   #answered(sent: SentMessage[], statuses: readonly Reply[]): void {
     const again = this.#verdicts.settle(sent, statuses, this.#clock.now());
     this.#large.answered(sent, statuses);
+    if (again.length > 0) this.#window.hurry();
     this.queue.settle(again);
     const inbox = this.#inboxSent;
     if (inbox !== undefined && inbox === this.#hearing.inbox && statuses.includes(Refusal.Unreachable))

@@ -8,10 +8,14 @@ import { join } from "node:path";
 /** When each user's session was written last, by id; milliseconds since 1970. */
 export type SeenUsers = Map<string, number>;
 
+/** Lines that a small list may have beyond twice its users. */
+const SPARE_LINES = 1_000;
+
 export class RoomStore {
   readonly #file: string;
   /** Stands there where the list is not to be trusted any more. */
   readonly #spoilt: string;
+  #lines = 0;
 
   /** @param directory as long-lived as the app that it speaks of: in a pod, an emptyDir */
   constructor(directory: string) {
@@ -26,7 +30,7 @@ export class RoomStore {
   load(since: number): SeenUsers {
     if (existsSync(this.#spoilt)) throw new Error("an earlier process could not keep them");
     const seen: SeenUsers = new Map();
-    for (const line of this.#lines()) {
+    for (const line of this.#read()) {
       // The last line may have been cut off with its process; its session was not answered then.
       const space = line.indexOf(" ");
       const at = Number(line.slice(0, space));
@@ -36,15 +40,27 @@ export class RoomStore {
       if (at >= since) seen.set(id, at);
     }
     mkdirSync(join(this.#file, ".."), { recursive: true });
-    const fresh = `${this.#file}.new`;
-    writeFileSync(fresh, [...seen].map(([id, at]) => lineOf(id, at)).join(""), { mode: 0o600 });
-    renameSync(fresh, this.#file);
+    this.write(seen);
     return seen;
   }
 
   /** @throws what the file system says */
   add(id: string, at: number): void {
     appendFileSync(this.#file, lineOf(id, at));
+    this.#lines++;
+  }
+
+  /** True where most lines of the file have been said again by later ones. */
+  overgrown(users: number): boolean {
+    return this.#lines > 2 * users + SPARE_LINES;
+  }
+
+  /** Writes the list anew. @throws what the file system says */
+  write(seen: SeenUsers): void {
+    const fresh = `${this.#file}.new`;
+    writeFileSync(fresh, [...seen].map(([id, at]) => lineOf(id, at)).join(""), { mode: 0o600 });
+    renameSync(fresh, this.#file);
+    this.#lines = seen.size;
   }
 
   /** Nobody may trust the list from now on, a later process neither. @throws what the file system says */
@@ -53,7 +69,7 @@ export class RoomStore {
     else writeFileSync(this.#spoilt, "");
   }
 
-  #lines(): string[] {
+  #read(): string[] {
     try {
       const text = readFileSync(this.#file, "utf8");
       return text

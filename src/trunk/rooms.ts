@@ -194,6 +194,8 @@ export class LocalRooms {
     try {
       this.#store!.add(id, now);
       room.keptAt = now;
+      if (!this.#store!.overgrown(this.#rooms.size)) return;
+      this.#store!.write(new Map([...this.#rooms].map(([user, { seenAt }]) => [user, seenAt])));
     } catch (error) {
       this.#unsure("the users of this pod cannot be kept", error);
     }

@@ -5,15 +5,18 @@
  * script's own atomic moment, that every subscriber can rebuild. Pattern subscribers are in neither count; while there is
  * one, only an operator's word (a uniform fleet) lets deltas flow.
  *
- * ARGV[1]: "1" where the fleet is declared uniform. ARGV[2]: the inbox of the sender's living connection; a sender whose
- * inbox nobody hears cannot be asked for a base, so its frames go raw. ARGV[3]: the sender's inbox, whichever connection.
- * Then four arguments a message: channel, kind, extra, payload.
+ * ARGV[1] says who asks, in as few bytes as it takes, because a quiet sidecar pays them with every frame: "u" where the fleet
+ * is declared uniform, else "c"; "1" where the server has confirmed the inbox of our living connection, else "0" (whoever
+ * cannot be asked for a base sends raw); then that inbox's name without its prefix, `<epoch>.<connection>`.
  *
- *   - kind "s": records for the side channel
- *   - kind "r": one raw payload for the channel itself; extra: a word for the sender's inbox that precedes it, or empty
- *   - kind "q": is anybody there besides the sender? extra: "1" where it is one of those who are counted. A payload names a
- *     room's presence channel: then it is only asked who is in that room, if all sidecars are counted in their rooms
- *   - kind "n": the same question about a room, which refuses nothing
+ * Then the messages. Each begins with one letter and the channel, together one argument:
+ *
+ *   - "s", records: for the side channel
+ *   - "r", payload: a raw one for the channel itself
+ *   - "w", word, payload: the same, behind a word in the sender's inbox, whichever its connection
+ *   - "q", or "Q" where the sender is one of those who are counted: is anybody there besides the sender?
+ *   - "m" or "M", room: is anybody in that room besides the sender, where all sidecars are counted in their rooms?
+ *   - "n" or "N", room: the same question, which refuses nothing
  *
  * Reply: one element a message, in order.
  *   - side, delivered: the count of subscribers of the channel
@@ -38,7 +41,8 @@ export const Refusal = {
   Audience: -6,
 } as const;
 
-export const PUBLISH_SCRIPT = `local uniform = ARGV[1] == '1'
+export const PUBLISH_SCRIPT = `local uniform = string.sub(ARGV[1], 1, 1) == 'u'
+local inbox = '~kf1~in~' .. string.sub(ARGV[1], 3)
 local patterns
 local function numpat()
   if patterns == nil then
@@ -48,59 +52,71 @@ local function numpat()
   return patterns
 end
 local reachable = false
-if ARGV[2] ~= '' then
-  local counts = redis.pcall('PUBSUB', 'NUMSUB', ARGV[2])
+if string.sub(ARGV[1], 2, 2) == '1' then
+  local counts = redis.pcall('PUBSUB', 'NUMSUB', inbox)
   reachable = counts.err == nil and counts[2] > 0
 end
+local size = {s = 2, r = 2, w = 3, q = 1, Q = 1, m = 2, M = 2, n = 2, N = 2}
 local asked, place = {'~kf1~to~'}, {}
-for i = 4, #ARGV, 4 do
-  if ARGV[i + 1] == 'n' or (ARGV[i + 1] == 'q' and ARGV[i + 3] ~= '') then
-    asked[#asked + 1] = ARGV[i + 3]
+local i = 2
+while i <= #ARGV do
+  local kind = string.sub(ARGV[i], 1, 1)
+  if string.find('mMnN', kind, 1, true) then
+    asked[#asked + 1] = '~kf1~to~' .. ARGV[i + 1]
     place[i] = #asked * 2
   end
+  i = i + size[kind]
 end
 local present = #asked > 1 and redis.pcall('PUBSUB', 'NUMSUB', unpack(asked))
-local function alone(listeners, i, own)
-  return numpat() == 0 and present.err == nil and present[2] == listeners and present[place[i]] == tonumber(own)
-end
 local out = {}
 local counted, listeners, beside, equal
 local n = 0
 local refused = false
-for i = 4, #ARGV, 4 do
-  local channel, kind, extra, payload = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+local function alone(own)
+  return numpat() == 0 and present.err == nil and present[2] == listeners and present[place[i]] == own
+end
+i = 2
+while i <= #ARGV do
+  local kind, channel = string.sub(ARGV[i], 1, 1), string.sub(ARGV[i], 2)
   n = n + 1
   if refused then
     out[n] = -4
   else
-    local side = '~kf1~' .. channel
     if channel ~= counted then
-      local counts = redis.pcall('PUBSUB', 'NUMSUB', channel, side)
+      local counts = redis.pcall('PUBSUB', 'NUMSUB', channel, '~kf1~' .. channel)
       counted, listeners, beside, equal = channel, 0, 0, false
       if counts.err == nil then
         listeners, beside = counts[2], counts[4]
         equal = reachable and (uniform or (numpat() == 0 and listeners == beside))
       end
     end
-    if kind == 'r' then
-      if extra ~= '' then redis.pcall('PUBLISH', ARGV[3], extra) end
-      local heard = redis.pcall('PUBLISH', channel, payload)
+    if kind == 'r' or kind == 'w' then
+      if kind == 'w' then redis.pcall('PUBLISH', string.match(inbox, '^[^.]*'), ARGV[i + 1]) end
+      local heard = redis.pcall('PUBLISH', channel, ARGV[i + size[kind] - 1])
       if type(heard) == 'table' then
         out[n] = heard.err
       else
         out[n] = heard * 2 + (equal and 1 or 0)
       end
-    elseif kind == 'n' then
-      out[n] = equal and alone(listeners, i, extra) and 0 or 1
+    elseif kind == 'n' or kind == 'N' then
+      out[n] = equal and alone(kind == 'N' and 1 or 0) and 0 or 1
     elseif not equal then
       refused = true
       out[n] = not reachable and -5 or numpat() > 0 and -2 or -1
-    elseif kind == 'q' then
-      local own = tonumber(extra)
-      local nobody
-      if payload ~= '' then
-        nobody = alone(listeners, i, own)
+    elseif kind == 's' then
+      local heard = redis.pcall('PUBLISH', '~kf1~' .. channel, ARGV[i + 1])
+      if type(heard) == 'table' then
+        refused = true
+        out[n] = -3
       else
+        out[n] = listeners
+      end
+    else
+      local nobody
+      if kind == 'm' or kind == 'M' then
+        nobody = alone(kind == 'M' and 1 or 0)
+      else
+        local own = kind == 'Q' and 1 or 0
         nobody = listeners == own and beside == own and numpat() == 0
       end
       if nobody then
@@ -109,16 +125,9 @@ for i = 4, #ARGV, 4 do
         refused = true
         out[n] = -6
       end
-    else
-      local heard = redis.pcall('PUBLISH', side, payload)
-      if type(heard) == 'table' then
-        refused = true
-        out[n] = -3
-      else
-        out[n] = listeners
-      end
     end
   end
+  i = i + size[kind]
 end
 return out
 `;

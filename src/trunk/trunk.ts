@@ -170,7 +170,7 @@ export class Trunk {
   async flush(timeoutMs: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);
-      this.publisher.queue.whenFlushed(() => {
+      this.publisher.whenFlushed(() => {
         clearTimeout(timer);
         resolve();
       });

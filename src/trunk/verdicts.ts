@@ -114,6 +114,19 @@ export class Verdicts {
     this.#losses.get(reason)!.inc(frames);
   }
 
+  /** A newer frame took its place in the queue. */
+  superseded(frame: OutboundFrame): void {
+    this.lost("superseded", 1);
+    this.#local.ended(frame);
+    settleFrame(frame, { kind: "sent", listeners: frame.channel.listeners });
+  }
+
+  /** It has waited for too long. @param trouble what is wrong with the upstream */
+  expired(frame: OutboundFrame, now: number, trouble: string): void {
+    const seconds = Math.round((now - frame.at) / 1000);
+    this.#fail(frame, "queue_timeout", `keyframe: not sent within ${seconds} s, upstream unavailable (${trouble})`);
+  }
+
   /** @returns the frames that must be sent again */
   settle(sent: readonly SentMessage[], statuses: readonly Reply[], now: number): OutboundFrame[] {
     const again: OutboundFrame[] = [];

@@ -167,3 +167,20 @@ test("a day without a word of a user ends her room, and no other", (t) => {
   assert.deepEqual([...subscriptions.held.keys()], ["~kf1~to~user:ben"]);
   assert.ok(!rooms.needs(mark("ann")));
 });
+
+test("the file is written anew before what is said again fills it", (t) => {
+  const now = 1_800_000_000_000;
+  t.mock.timers.enable({ apis: ["Date"], now });
+  const dir = directory();
+  const { rooms } = made(dir);
+  const HOUR_MS = 3_600_000;
+  let most = 0;
+  for (let hour = 0; hour < 1_200; hour++) {
+    t.mock.timers.setTime(now + hour * (HOUR_MS + 1));
+    for (const id of ["ann", "ben"]) rooms.session(session(id), () => {});
+    most = Math.max(most, readFileSync(join(dir, "users")).length);
+  }
+  assert.ok(most < 1_100 * 22, `${most} bytes`);
+  assert.ok(made(dir).rooms.needs(mark("ann")));
+  assert.ok(!made(dir).rooms.needs(mark("eve")));
+});
