@@ -84,7 +84,7 @@ class Pod {
   ) {}
 
   async start(): Promise<void> {
-    this.sidecar = await startSidecar({ upstream: this.server.url, env: { ...this.dir?.env } });
+    this.sidecar = await startSidecar({ upstream: this.server.url, env: { KEYFRAME_HOLD: "20s", ...this.dir?.env } });
     await this.sidecar.ready();
     this.app = await RespClient.connect({ port: this.sidecar.port, deadlineMs: 15_000 });
     // Releases with room channels listen to those of their users only.
@@ -257,6 +257,6 @@ test("no app misses what it needs, hears anything twice, or what nobody publishe
         await server.stop();
       }
     }),
-    { numRuns: RUNS, endOnFailure: true },
+    { numRuns: RUNS, endOnFailure: true, includeErrorInReport: true },
   );
 });
