@@ -32,7 +32,7 @@ export function canonical(value: unknown): string {
 }
 
 /** The names that a text refers to. */
-export function references(text: string): string[] {
+function references(text: string): string[] {
   return [...text.matchAll(TOKEN)].flatMap((match) => match[1] ?? []);
 }
 
@@ -53,6 +53,15 @@ export function needed({ env }: Container, entry: EnvEntry): EnvEntry[] {
     if (!isReference(candidate)) for (const name of references(candidate.value ?? "")) wanted.add(name);
   }
   return found.reverse();
+}
+
+/**
+ * Whether an entry refers, itself or through what it refers to, to a name such as the sidecar's settings have. It would be
+ * taken for one there, or be refused as one that does not exist.
+ */
+export function usesSettings(container: Container, entry: EnvEntry): boolean {
+  const texts = [entry, ...needed(container, entry)].filter((one) => !isReference(one));
+  return texts.some(({ value }) => references(value ?? "").some((name) => name.startsWith("KEYFRAME_")));
 }
 
 /** What an entry of a container's environment says. */

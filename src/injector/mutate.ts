@@ -85,14 +85,19 @@ function edited(
   moved: Changes["env"][number][],
 ): EnvEntry[] {
   const entries = [...(env ?? [])];
-  for (const { name, content } of edits) {
+  for (const { name, content, before } of edits) {
     const at = entries.findLastIndex((entry) => entry.name === name);
     const entry = entries[at];
     moved.push([container, name, entry === undefined ? null : keeper.keep(entry)]);
-    if (entry === undefined) entries.push({ name, ...content });
-    else entries[at] = { name, ...content };
+    if (entry !== undefined) entries[at] = { name, ...content };
+    else entries.splice(placeOf(entries, before), 0, { name, ...content });
   }
   return entries;
+}
+
+function placeOf(entries: readonly EnvEntry[], before: string | undefined): number {
+  const at = entries.findLastIndex(({ name }) => name === before);
+  return at < 0 ? entries.length : at;
 }
 
 /** A pod with the status annotation, for one that was refused. */

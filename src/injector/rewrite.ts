@@ -5,20 +5,22 @@
  */
 import { parseUpstreamUrl } from "../config/upstream.js";
 import { type Asked, DOMAIN } from "./annotations.js";
-import { canonical, needed, said } from "./expand.js";
+import { canonical, needed, said, usesSettings } from "./expand.js";
 import { type Container, type EnvEntry, variable } from "./pod.js";
 import { type Note, type NoteCode, type Refusal, refuse } from "./reasons.js";
 import { type Content, contentOf } from "./record.js";
 import { names, REDIS_URL, type Route, routeOf, targetOf, WEBSOCKET_URL, type Which } from "./routes.js";
 import { APP_URL } from "./sidecar.js";
 import { type Source, switchedOn } from "./source.js";
-import { keyPrefix, sharesKeyPrefix } from "./state.js";
+import { KEY_PREFIX, keyPrefix, sharesKeyPrefix } from "./state.js";
 
-/** A variable of a container that gets another value, or is added at the end. */
+/** A variable of a container that gets another value, or is added. */
 export interface Edit {
   readonly container: string;
   readonly name: string;
   readonly content: Content;
+  /** Where it is added: in front of this variable, where $(NAME) means what it means to that one; else at the end. */
+  readonly before?: string;
 }
 
 export interface Planned {
@@ -45,6 +47,7 @@ class Planner {
   readonly #notes = new Map<string, Note>();
   /** The ways that go through the sidecar. */
   readonly #routed: Route[] = [];
+  #clash: Refusal | undefined;
 
   constructor(source: Source, asked: Asked) {
     this.#source = source;
@@ -61,16 +64,19 @@ class Planner {
     const websocketIn = websocket === undefined ? this.#fromOutside() : this.#isRouted(websocket);
     const redisIn = redis !== undefined && this.#isRouted(redis);
     const own = websocket?.url.name === WEBSOCKET_URL;
+    const first = this.#edits.length;
 
-    if (redis !== undefined && redisIn) this.#edit(container, REDIS_URL, this.#appUrl(redis));
+    if (redis !== undefined && redisIn) this.#edit(container, REDIS_URL, { value: this.#appUrl(redis) });
     // Where it falls back to REDIS_URL, one variable moves both, unless only one is to move.
     if (websocketIn && (own || !redisIn)) {
-      this.#edit(container, WEBSOCKET_URL, this.#appUrl(websocket));
+      this.#edit(container, WEBSOCKET_URL, { value: this.#appUrl(websocket) }, REDIS_URL);
     } else if (websocket !== undefined && !own && !websocketIn && redisIn) {
-      this.#edits.push({ container: container.name, name: WEBSOCKET_URL, content: contentOf(websocket.url) });
+      this.#edit(container, WEBSOCKET_URL, contentOf(websocket.url), REDIS_URL);
     }
     if (websocketIn) this.#withoutSentinels(container, "websocket");
     if (redisIn) this.#withoutSentinels(container, "redis");
+    const left = [websocketIn ? undefined : websocket, redisIn ? undefined : redis];
+    this.#clash ??= clash(container, left, this.#edits.slice(first));
 
     if (redis !== undefined && !redisIn && this.#on.has("redis")) this.#note("redis_url_left", container.name);
     if (websocket !== undefined && !websocketIn && this.#on.has("websocket")) {
@@ -90,6 +96,9 @@ class Planner {
     const edited = containers.filter(({ name }) => changed.has(name));
     const [first] = edited;
     if (first === undefined) return refuse("nothing_routed", "What is switched on names other servers.");
+    const route = this.#copiedRoute();
+    const problem = this.#clash ?? (route && settingsUsed(route));
+    if (problem !== undefined) return problem;
     // A plain proxy learns nothing.
     const learns = this.#asked.frames !== "off";
     const stateful = learns && sharesKeyPrefix(edited);
@@ -102,8 +111,8 @@ class Planner {
     this.#notes.set(`${code} ${about}`, { code, about });
   }
 
-  #edit(container: Container, name: string, value: string): void {
-    this.#edits.push({ container: container.name, name, content: { value } });
+  #edit({ name: container }: Container, name: string, content: Content, before?: string): void {
+    this.#edits.push({ container, name, content, ...(before !== undefined && { before }) });
   }
 
   /** What the app is told: the sidecar, and its own database where that is seen, else that of a given upstream. */
@@ -152,8 +161,14 @@ class Planner {
     const { hosts } = names[which];
     const entry = variable(container, hosts);
     if (entry === undefined ? container.envFrom?.length : entry.valueFrom || entry.value) {
-      this.#edit(container, hosts, "");
+      this.#edit(container, hosts, { value: "" });
     }
+  }
+
+  /** The route whose variables the sidecar gets, where it gets the app's. */
+  #copiedRoute(): Route | undefined {
+    const source = this.#source;
+    return source.kind === "app" ? (this.#routed.find(({ target }) => target.db === 0) ?? source.route) : undefined;
   }
 
   /** The upstream, and where the sidecar is to learn its users the prefix of one of the containers: all have the same. */
@@ -174,7 +189,7 @@ class Planner {
         return [{ name: "KEYFRAME_UPSTREAM", value: on0 ? withDatabase0(source.text) : source.text }, ...prefix()];
       }
       case "app": {
-        const { container, url, hosts, port } = this.#routed.find(({ target }) => target.db === 0) ?? source.route;
+        const { container, url, hosts, port } = this.#copiedRoute() ?? source.route;
         const moved: Moved[] = [["KEYFRAME_UPSTREAM", url]];
         if (hosts !== undefined) moved.push(["KEYFRAME_SENTINEL_HOSTS", hosts]);
         if (port !== undefined) moved.push(["KEYFRAME_SENTINEL_PORT", port]);
@@ -184,6 +199,30 @@ class Planner {
         return source satisfies never;
     }
   }
+}
+
+/** Why a container cannot be changed so: a variable that keeps its value refers to one that gets another, so would not. */
+function clash(
+  container: Container,
+  left: readonly (Route | undefined)[],
+  edits: readonly Edit[],
+): Refusal | undefined {
+  const changed = new Set(edits.map(({ name }) => variable(container, name)));
+  const kept = [...left.flatMap((route) => [route?.url, route?.hosts, route?.port]), variable(container, KEY_PREFIX)];
+  for (const entry of kept) {
+    const used = entry && needed(container, entry).find((one) => changed.has(one));
+    if (used === undefined) continue;
+    const what = `${entry!.name} of container ${container.name} is to keep its value, but refers to ${used.name}`;
+    return refuse("bad_upstream", `${what}, which is to get another.`);
+  }
+  return undefined;
+}
+
+/** Why the sidecar cannot have a route's variables, if so, however well the server is known. */
+function settingsUsed({ container, url, hosts, port, which }: Route): Refusal | undefined {
+  if (![url, hosts, port].some((entry) => entry !== undefined && usesSettings(container, entry))) return undefined;
+  const where = `${url.name} of container ${container.name} or ${names[which].hosts}`;
+  return refuse("bad_upstream", `${where} uses a variable named KEYFRAME_….`);
 }
 
 /** The sidecar's name for one of the app's variables. */

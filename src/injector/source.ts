@@ -4,7 +4,7 @@ import type { Asked } from "./annotations.js";
 import { said } from "./expand.js";
 import type { Container } from "./pod.js";
 import { type Refusal, refuse } from "./reasons.js";
-import { names, type Route, routeOf, type Which } from "./routes.js";
+import { type Route, routeOf, type Which } from "./routes.js";
 
 export type Source =
   | { readonly kind: "text"; readonly text: string; readonly from: "annotation" | "default" }
@@ -38,7 +38,7 @@ export function sourceOf(containers: readonly Container[], settings: Injection, 
   return obstacle(route) ?? { kind: "app", route };
 }
 
-function obstacle({ container, url, hosts, port, target, which }: Route): Refusal | undefined {
+function obstacle({ container, url, hosts, port, target }: Route): Refusal | undefined {
   const where = `${url.name} of container ${container.name}`;
   for (const entry of [url, hosts, port]) {
     const value = entry && said(container, entry);
@@ -48,10 +48,5 @@ function obstacle({ container, url, hosts, port, target, which }: Route): Refusa
     if (unknown === undefined || !container.envFrom?.length) continue;
     return refuse("upstream_hidden", `${entry!.name} of container ${container.name} uses $(${unknown}).`);
   }
-  if (target.problem !== undefined) return refuse("bad_upstream", `${where}: ${target.problem}.`);
-  // The sidecar's settings have such names, and it refuses those that it does not know.
-  const ours = [url, hosts, port].some((entry) => /\$\(KEYFRAME_/.test(entry?.value ?? ""));
-  return ours
-    ? refuse("bad_upstream", `${where} or ${names[which].hosts} uses a variable named KEYFRAME_….`)
-    : undefined;
+  return target.problem === undefined ? undefined : refuse("bad_upstream", `${where}: ${target.problem}.`);
 }

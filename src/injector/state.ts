@@ -4,7 +4,7 @@
  * where it might see the sessions of one container only, it gets no memory and takes all frames.
  */
 import type { V1EmptyDirVolumeSource } from "@kubernetes/client-node";
-import { canonical, needed, references, said } from "./expand.js";
+import { canonical, said, usesSettings } from "./expand.js";
 import { type Container, type EnvEntry, type PodSpec, type Volume, variable } from "./pod.js";
 
 export const VOLUME = "keyframe-state";
@@ -15,7 +15,7 @@ export const STATE_DIR = "/var/run/keyframe";
  */
 export const EVICTABLE = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes";
 
-const KEY_PREFIX = "REDIS_KEY_PREFIX";
+export const KEY_PREFIX = "REDIS_KEY_PREFIX";
 /** Open WebUI's own. */
 const DEFAULT_KEY_PREFIX = "open-webui";
 
@@ -55,16 +55,10 @@ function prefixKey(container: Container): string {
 }
 
 /**
- * The app's prefix, for the sidecar to have as well; undefined where it is not seen, and where it would bring a variable
- * that is or looks like a setting of the sidecar's. Then the sidecar looks for the default one; where that is not the
- * app's it sees no session, and takes all frames.
+ * The app's prefix, for the sidecar to have as well; undefined where it is not seen, and where it uses names of settings.
+ * Then the sidecar looks for the default one; where that is not the app's it sees no session, and takes all frames.
  */
 export function keyPrefix(container: Container): EnvEntry | undefined {
   const entry = variable(container, KEY_PREFIX);
-  if (entry === undefined) return undefined;
-  const all = [entry, ...needed(container, entry)];
-  const ours = all.some(({ name, value, valueFrom }) =>
-    [name, ...(valueFrom ? [] : references(value ?? ""))].some((one) => one.startsWith("KEYFRAME_")),
-  );
-  return ours ? undefined : entry;
+  return entry === undefined || usesSettings(container, entry) ? undefined : entry;
 }

@@ -1,4 +1,7 @@
-/** What a kubelet makes of a container's environment, for tests that ask what a change means and not what it looks like. */
+/**
+ * What a kubelet makes of a container's environment, and the app of that, for tests that ask what a change means and not
+ * what it looks like.
+ */
 import type { Container } from "../../../src/injector/pod.js";
 
 /** What Secrets and ConfigMaps hold, by name and key. */
@@ -17,4 +20,18 @@ export function environment({ env }: Container, stored: Stored): Record<string, 
         );
   }
   return made;
+}
+
+/** As Open WebUI reads it: an empty text is no URL, and the websockets' own is REDIS_URL where it is not set. */
+export function effective(env: Record<string, string>, name: string): string | undefined {
+  const found = name === "WEBSOCKET_REDIS_URL" ? (env[name] ?? env.REDIS_URL) : env[name];
+  return found === "" ? undefined : found;
+}
+
+/** Undefined where it is no URL, as where a password holds one: no client connects with that, so there is no server. */
+export function parts(url: string): { server: string; db: number } | undefined {
+  const found = /^(rediss?:\/\/[^/?#]*)(?:\/([^/?#]*))?(?:\?[^#]*)?$/.exec(url);
+  if (found === null) return undefined;
+  const [, server = "", database = ""] = found;
+  return { server: /:\d+$/.test(server) ? server : `${server}:6379`, db: Number(database) };
 }

@@ -12,7 +12,7 @@ import { changeManifests } from "../../../src/injector/offline.js";
 import type { Container, Pod } from "../../../src/injector/pod.js";
 import { ownSidecar } from "../../../src/injector/record.js";
 import { review } from "../../../src/injector/review.js";
-import { environment, type Stored } from "./kubelet.js";
+import { effective, environment, parts, type Stored } from "./kubelet.js";
 import { admission, answered, assertRestricted, assertValidPod, settings } from "./pods.js";
 
 const RUNS = { numRuns: 150 };
@@ -198,35 +198,42 @@ describe("any pod", () => {
       assert.deepEqual(parse(changeManifests(output, "uninject").output), pod);
     }));
 
-  it("has a sidecar of the server that its app had, and apps on the databases that they had", () =>
+  it("has a sidecar of the server that its app had, and apps on the databases that they had", () => {
+    let compared = 0;
     ofInjected((pod, patched) => {
       if (pod.metadata?.annotations?.["keyframe.dev/upstream"] !== undefined) return;
       const sidecar = environment(ownSidecar(patched)!, stored);
-      const upstream = parts(sidecar.KEYFRAME_UPSTREAM!);
       for (const [i, before] of pod.spec.containers.entries()) {
         const was = environment(before, stored);
         const is = environment(patched.spec.containers[i]!, stored);
-        for (const [name, hosts] of [
-          ["WEBSOCKET_REDIS_URL", "WEBSOCKET_SENTINEL_HOSTS"],
-          ["REDIS_URL", "REDIS_SENTINEL_HOSTS"],
+        for (const [name, hosts, annotation] of [
+          ["WEBSOCKET_REDIS_URL", "WEBSOCKET_SENTINEL_HOSTS", "keyframe.dev/websocket-redis-url"],
+          ["REDIS_URL", "REDIS_SENTINEL_HOSTS", "keyframe.dev/redis-url"],
         ] as const) {
           const [old, now] = [effective(was, name), effective(is, name)];
-          if (now === undefined || !now.startsWith("redis://127.0.0.1:6380")) {
+          const off = pod.metadata?.annotations?.[annotation] === "off";
+          if (off || now === undefined || !now.startsWith("redis://127.0.0.1:6380")) {
             assert.equal(now, old, "what does not go through the sidecar is what it was");
+            if (now !== undefined) assert.equal(is[hosts], was[hosts]);
             continue;
           }
           assert.equal(is[hosts] ?? "", "", "the app looks for no sentinels");
-          if (old === undefined) continue;
-          assert.equal(parts(old).server, upstream.server);
+          const wanted = parts(old ?? "");
+          if (wanted === undefined) continue;
+          compared++;
+          const upstream = parts(sidecar.KEYFRAME_UPSTREAM!);
+          assert.equal(upstream?.server, wanted.server);
           assert.equal(
             (was[hosts] ?? "").trim() === "" ? undefined : was[hosts],
             sidecar.KEYFRAME_SENTINEL_HOSTS?.trim() ? sidecar.KEYFRAME_SENTINEL_HOSTS : undefined,
           );
           // redis-py selects no database where its URL says 0 or nothing; then it is the sidecar's.
-          assert.equal(parts(now).db || upstream.db, parts(old).db);
+          assert.equal(parts(now)?.db || upstream?.db, wanted.db);
         }
       }
-    }));
+    });
+    assert.ok(compared > 0, "no URL was compared");
+  });
 
   it("has a sidecar that remembers users only where it sees those of all its apps, or of none", () => {
     const outcomes = { all: 0, none: 0, forgetful: 0 };
@@ -254,17 +261,6 @@ describe("any pod", () => {
 function unveiled(app: Container): Container {
   const hidden = ["UNKNOWN", "REDIS_KEY_PREFIX"].map((name) => ({ name, value: "hidden" }));
   return app.envFrom?.length ? { ...app, env: [...hidden, ...(app.env ?? [])] } : app;
-}
-
-/** As Open WebUI reads it: an empty text is no URL, and the websockets' own is REDIS_URL where it is not set. */
-function effective(env: Record<string, string>, name: string): string | undefined {
-  const found = name === "WEBSOCKET_REDIS_URL" ? (env[name] ?? env.REDIS_URL) : env[name];
-  return found === "" ? undefined : found;
-}
-
-function parts(url: string): { server: string; db: number } {
-  const [, server = "", database = ""] = /^(rediss?:\/\/[^/?]*)\/?([^/?]*)/.exec(url) ?? [];
-  return { server: /:\d+$/.test(server) ? server : `${server}:6379`, db: Number(database) };
 }
 
 describe("any request at all", () => {
