@@ -1,0 +1,82 @@
+/** One leg: an answer's frames through the server in one way, heard whole by every listener, and what that took. */
+import type { MadeFrame } from "../../generate.js";
+import { messageBytes } from "./frames.js";
+import { type Expectation, expectation, Listener, Publisher } from "./line.js";
+import type { Stack, Traffic } from "./stack.js";
+
+export interface LegPlan {
+  /** Straight to the server, or through each pod's sidecar. */
+  way: "direct" | "sidecar";
+  frames: readonly MadeFrame[];
+  /** The channel that the pods listen to. */
+  channel: Buffer;
+  /** Pods that listen; pod 0 publishes. */
+  listeners: readonly number[];
+  /** Frames a second; as fast as replies allow where it is absent. */
+  pace?: number;
+  /** Cuts the frames into windows of so many, each of which is measured by itself. */
+  window?: number;
+}
+
+export interface LegResult extends Traffic {
+  frames: number;
+  /** Bytes of payloads that the app published. */
+  payload: number;
+  /** Messages that listeners heard, every byte of them compared. */
+  delivered: number;
+  seconds: number;
+}
+
+/** Runs a leg; one result a window, in order, one where there is none. Closes all connections. */
+export async function runLeg(stack: Stack, plan: LegPlan): Promise<LegResult[]> {
+  const port = (pod: number) => (plan.way === "direct" ? stack.server.port : stack.sidecars[pod]!.port);
+  const listeners: Listener[] = [];
+  let publisher: Publisher | undefined;
+  try {
+    publisher = await Publisher.open(port(0));
+    for (const pod of plan.listeners) listeners.push(await Listener.open(port(pod), plan.channel));
+    await stack.subscribers(plan.channel, listeners.length);
+    const results: LegResult[] = [];
+    const size = plan.window ?? plan.frames.length;
+    let expected: Expectation = { bytes: 0, crc: 0 };
+    for (let at = 0; at < plan.frames.length; at += size) {
+      const frames = plan.frames.slice(at, at + size);
+      expected = expectation(messageBytes(frames, plan.channel), expected);
+      results.push(await runWindow(stack, publisher, listeners, frames, expected, plan));
+    }
+    return results;
+  } finally {
+    publisher?.close();
+    for (const one of listeners) one.close();
+    await stack.subscribers(plan.channel, 0);
+  }
+}
+
+async function runWindow(
+  stack: Stack,
+  publisher: Publisher,
+  listeners: readonly Listener[],
+  frames: readonly MadeFrame[],
+  expected: Expectation,
+  { channel, pace }: LegPlan,
+): Promise<LegResult> {
+  let seconds = 0;
+  const traffic = await stack.during(async () => {
+    const began = performance.now();
+    for (const [i, frame] of frames.entries()) {
+      const early = pace === undefined ? 0 : began + (i / pace) * 1000 - performance.now();
+      if (early > 0.5) await new Promise((resolve) => setTimeout(resolve, early));
+      await publisher.publish(frame);
+    }
+    await Promise.all(listeners.map((one) => one.heard(expected)));
+    seconds = (performance.now() - began) / 1000;
+  });
+  const heard = frames.filter((frame) => frame.channel.equals(channel)).length;
+  return {
+    ...traffic,
+    frames: frames.length,
+    payload: frames.reduce((sum, { payload }) => sum + payload.length, 0),
+    delivered: heard * listeners.length,
+    seconds,
+  };
+}
