@@ -56,13 +56,13 @@ export class Publisher {
     for (const socket of this.#sockets) socket.removeAllListeners("close").destroy();
   }
 
-  /** A reply to PUBLISH is a few bytes and comes whole. */
+  /** A reply to PUBLISH is a few bytes and comes whole, perhaps with others. */
   #heard(chunk: Buffer): void {
     if (chunk[0] !== 0x3a || chunk[chunk.length - 1] !== 0x0a) {
       this.#fail(new Error(`PUBLISH was answered ${chunk.toString("latin1", 0, 200)}`));
       return;
     }
-    this.#waiting.shift()?.done();
+    for (const byte of chunk) if (byte === 0x0a) this.#waiting.shift()?.done();
   }
 
   #fail(error: Error): void {
