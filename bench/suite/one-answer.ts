@@ -2,7 +2,15 @@
  * One answer of some length through the server, as several releases publish it: what goes into and out of the server straight,
  * with upstream's own remedies, deflated, and through sidecars. A light listener in every pod reads and compares every byte.
  */
-import { type AnswerShape, answerOf, answerShapes, chunked, deflated, textBytes } from "./answer/frames.js";
+import {
+  type Answer,
+  type AnswerShape,
+  answerOf,
+  answerShapes,
+  chunked,
+  deflated,
+  textBytes,
+} from "./answer/frames.js";
 import { type LegResult, runLeg } from "./answer/leg.js";
 import { Stack } from "./answer/stack.js";
 import { answerGoals, answerPlots, answerTables } from "./answer/tables.js";
@@ -41,30 +49,37 @@ interface Leg extends Omit<AnswerRow, "runs"> {
   run(): Promise<LegResult>;
 }
 
+/** Publishes a whole answer and answers what it took. */
+async function whole(
+  stack: Stack,
+  way: "direct" | "sidecar",
+  { frames, channel }: Pick<Answer, "frames" | "channel">,
+  listeners: readonly number[],
+  pace?: number,
+): Promise<LegResult> {
+  const parts = [{ frames, measured: true }];
+  const [result] = await runLeg(stack, { way, parts, channel, listeners, ...(pace === undefined ? {} : { pace }) });
+  return result!;
+}
+
 /** All ways for one shape and length on one stack; the sidecars' leg begins and ends the round. */
 function legsOf(stack: Stack, shape: AnswerShape, tokens: number, chats: () => number): Leg[] {
   const pods = stack.sidecars.length;
   const every = Array.from({ length: pods }, (_, pod) => pod);
   const base = { shape, tokens, pods, listeners: pods, chunk: 1 };
   const made = answerOf(shape, tokens, chats());
-  const one = async (plan: Parameters<typeof runLeg>[1]) => (await runLeg(stack, plan))[0]!;
   const direct = (way: string, frames: typeof made.frames, more: Partial<Leg> = {}): Leg => ({
     ...base,
     ...more,
     way,
-    run: () => one({ way: "direct", frames, channel: made.channel, listeners: every.slice(-(more.listeners ?? pods)) }),
+    run: () => whole(stack, "direct", { ...made, frames }, every.slice(-(more.listeners ?? pods))),
   });
   // Frames of another chat each time: what the sidecars remember of the last one must not help.
-  const sidecar = (listeners: number, more: Partial<Leg> = {}): Leg => ({
+  const sidecar = (listeners: number): Leg => ({
     ...base,
-    ...more,
     way: "sidecar",
     listeners,
-    run: () => {
-      const { frames, channel } = answerOf(shape, tokens, chats());
-      const pace = more.pace === undefined ? {} : { pace: more.pace };
-      return one({ way: "sidecar", frames, channel, listeners: every.slice(-listeners), ...pace });
-    },
+    run: () => whole(stack, "sidecar", answerOf(shape, tokens, chats()), every.slice(-listeners)),
   });
   const legs = [sidecar(pods), direct("direct", made.frames)];
   for (const chunk of CHUNKS) legs.push(direct(`direct, chunk size ${chunk}`, chunked(made, chunk), { chunk }));
@@ -88,10 +103,7 @@ function pacedLegs(stack: Stack, tokens: number, shapes: readonly AnswerShape[],
     listeners: pods,
     chunk: 1,
     pace: PACE,
-    run: async () => {
-      const { frames, channel } = answerOf(shape, tokens, chats());
-      return (await runLeg(stack, { way: "sidecar", frames, channel, listeners: every, pace: PACE }))[0]!;
-    },
+    run: () => whole(stack, "sidecar", answerOf(shape, tokens, chats()), every, PACE),
   }));
 }
 
@@ -122,9 +134,8 @@ async function run(quick: boolean, say: (line: string) => void): Promise<AnswerR
     try {
       // The script is loaded and everybody's code compiled before anything counts.
       for (const shape of answerShapes) {
-        const { frames, channel } = answerOf(shape, 200, chats());
         const listeners = Array.from({ length: pods }, (_, pod) => pod);
-        await runLeg(stack, { way: "sidecar", frames, channel, listeners });
+        await whole(stack, "sidecar", answerOf(shape, 200, chats()), listeners);
       }
       for (const shape of answerShapes) {
         for (const tokens of lengths) {

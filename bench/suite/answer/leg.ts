@@ -1,4 +1,4 @@
-/** One leg: an answer's frames through the server in one way, heard whole by every listener, and what that took. */
+/** One leg: an answer's frames through the server in one way, heard whole by every listener, and what they took. */
 import type { MadeFrame } from "../../generate.js";
 import { messageBytes } from "./frames.js";
 import { type Expectation, expectation, Listener, Publisher } from "./line.js";
@@ -7,15 +7,14 @@ import type { Stack, Traffic } from "./stack.js";
 export interface LegPlan {
   /** Straight to the server, or through each pod's sidecar. */
   way: "direct" | "sidecar";
-  frames: readonly MadeFrame[];
+  /** Published one after the other; what is not measured only brings the chat to where the next part begins. */
+  parts: readonly { frames: readonly MadeFrame[]; measured: boolean }[];
   /** The channel that the pods listen to. */
   channel: Buffer;
   /** Pods that listen; pod 0 publishes. */
   listeners: readonly number[];
   /** Frames a second; as fast as replies allow where it is absent. */
   pace?: number;
-  /** Cuts the frames into windows of so many, each of which is measured by itself. */
-  window?: number;
 }
 
 export interface LegResult extends Traffic {
@@ -27,7 +26,7 @@ export interface LegResult extends Traffic {
   seconds: number;
 }
 
-/** Runs a leg; one result a window, in order, one where there is none. Closes all connections. */
+/** Runs a leg; one result for each part that is measured, in order. Closes all connections. */
 export async function runLeg(stack: Stack, plan: LegPlan): Promise<LegResult[]> {
   const port = (pod: number) => (plan.way === "direct" ? stack.server.port : stack.sidecars[pod]!.port);
   const listeners: Listener[] = [];
@@ -37,12 +36,11 @@ export async function runLeg(stack: Stack, plan: LegPlan): Promise<LegResult[]> 
     for (const pod of plan.listeners) listeners.push(await Listener.open(port(pod), plan.channel));
     await stack.subscribers(plan.channel, listeners.length);
     const results: LegResult[] = [];
-    const size = plan.window ?? plan.frames.length;
     let expected: Expectation = { bytes: 0, crc: 0 };
-    for (let at = 0; at < plan.frames.length; at += size) {
-      const frames = plan.frames.slice(at, at + size);
+    for (const { frames, measured } of plan.parts) {
       expected = expectation(messageBytes(frames, plan.channel), expected);
-      results.push(await runWindow(stack, publisher, listeners, frames, expected, plan));
+      const result = await runPart(stack, publisher, listeners, frames, expected, plan);
+      if (measured) results.push(result);
     }
     return results;
   } finally {
@@ -52,7 +50,7 @@ export async function runLeg(stack: Stack, plan: LegPlan): Promise<LegResult[]> 
   }
 }
 
-async function runWindow(
+async function runPart(
   stack: Stack,
   publisher: Publisher,
   listeners: readonly Listener[],
