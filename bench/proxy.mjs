@@ -35,7 +35,7 @@ const { values: options } = parseArgs({
 const rounds = Number(options.rounds ?? (options.quick ? 1 : 3));
 const targetSeconds = options.quick ? 0.25 : 0.8;
 const endBy = performance.now() + 1000 * Number(options.seconds ?? (options.quick ? 55 : 340));
-const RATE = { rate: 2_000, connections: 20, seconds: options.quick ? 1.5 : 3, rounds: options.quick ? 2 : 5 };
+const RATE = { rate: 2_000, connections: 20, seconds: options.quick ? 1.5 : 2.5, rounds: options.quick ? 2 : 4 };
 const connectionCounts = options.connections.split(",").map(Number);
 
 const CASES = [
@@ -89,13 +89,18 @@ async function listen(way) {
   return { count, stop: child.stop };
 }
 
-/** Requests for about `targetSeconds`, from a short run that also warms the way up. */
+/** With many connections, making them must not be what is measured. */
+function secondsFor(connections) {
+  return connections < 100 ? targetSeconds : targetSeconds * 2;
+}
+
+/** Requests for about so many seconds, from a short run that also warms the way up. */
 const planned = new Map();
 async function requestsFor(kind, connections, way) {
   const key = `${kind.title}|${connections}|${way.name}`;
   if (!planned.has(key)) {
     const probe = await measure(benchmark, kind, connections, options.quick ? 1_000 : 3_000, way, server.pid);
-    planned.set(key, Math.min(2_000_000, Math.max(1_000, Math.round(probe.rps * targetSeconds))));
+    planned.set(key, Math.min(2_000_000, Math.max(1_000, Math.round(probe.rps * secondsFor(connections)))));
   }
   return planned.get(key);
 }

@@ -20,6 +20,8 @@ export interface Costs {
 }
 
 const IDLE = "(idle)";
+/** The profiler's own: taking its orders. */
+const PROFILER = "dispatch";
 
 /** `src/proxy/session.ts` of a compiled file is `proxy/session`; Node's own are `node:net`. */
 function placeOf(url: string): string {
@@ -53,6 +55,7 @@ export function costsOf({ nodes, samples, timeDeltas }: CpuProfile): Costs {
   samples.forEach((id, i) => {
     const delta = Math.max(0, timeDeltas[i] ?? 0);
     const { functionName, url } = byId.get(id)!;
+    if (functionName === PROFILER && url === "") return;
     all += delta;
     if (functionName === IDLE) return;
     busy += delta;

@@ -219,6 +219,13 @@ export function answerGoals({ rows }: AnswerResult): Goal[] {
   fewer("0.11.0", 600, 40);
   fewer("0.12.4", 600, 5);
   fewer("0.12.4", 4_000, 5);
+  for (const row of rows.filter(({ pace, pods }) => pace !== undefined && pods === 4)) {
+    const aim = row.shape === "0.12.4" ? 5 : 40;
+    const measured = over(of(all.find(row, "direct"), inOut), of(row, inOut));
+    if (measured === undefined) continue;
+    const what = `${row.shape}, ${row.tokens} tokens, 4 pods, alone at ${row.pace} a second: bytes in and out`;
+    goals.push({ what, aim: `≥ ${aim} x fewer`, measured: times(measured), met: measured >= aim });
+  }
   const at = { shape: "0.11.0", tokens: 600, pods: 2 };
   const chunk = of(all.find(at, "direct, chunk size 10"), inOut);
   const ours = all.find(at, "sidecar");
