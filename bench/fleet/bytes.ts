@@ -7,7 +7,8 @@ import { userOf } from "./answers.js";
 import { type Goal, goal, type Leg, ways } from "./figures.js";
 import { SHARED_CHANNEL, startFleet } from "./fleet.js";
 import { runLeg } from "./leg.js";
-import type { Say, SceneOptions } from "./turns.js";
+import { Pace } from "./pace.js";
+import { type Say, type SceneOptions, STOP_S } from "./turns.js";
 
 /** Bytes of the server's own counters, by frames that apps published. */
 export interface BytesRow {
@@ -43,7 +44,7 @@ const TOKENS = 600;
 /** 0.6.34 publishes a token once for each of the user's three sessions. */
 const SESSIONS = 3;
 const WARM_S = 1.5;
-const ASIDE_S = 0.5;
+const ASIDE_S = WARM_S + 0.7;
 /** A trunk that has just connected looks for other pods for 5 s before it is silent anywhere. */
 const GATHERING_S = 5.5;
 
@@ -54,7 +55,8 @@ function usersOf(pod: number, sockets: (typeof SOCKETS)[number]): string[] {
 
 export async function bytes(options: SceneOptions, say: Say): Promise<BytesResult> {
   const cases = PODS.length * SHAPES.length * SOCKETS.length;
-  const seconds = Math.max(1, (options.seconds - PODS.length * (GATHERING_S + 4)) / cases - WARM_S - ASIDE_S);
+  const apart = (PODS.length - 1) * (GATHERING_S + 4);
+  const pace = new Pace(options.seconds - apart - STOP_S, cases, ASIDE_S);
   const rows: BytesRow[] = [];
   for (const pods of PODS) {
     say(`bytes: ${pods} pods`);
@@ -69,6 +71,7 @@ export async function bytes(options: SceneOptions, say: Say): Promise<BytesResul
           const job = { shape, fps, tokens: TOKENS, from: 0, anywhere: true };
           const streams = new Array<number>(pods).fill(STREAMS);
           const usersAt = (pod: number) => usersOf(pod, sockets);
+          const seconds = pace.next();
           const [direct, sidecar] = await Promise.all(
             ways.map((way) => runLeg(fleet, { way, streams, job, usersAt, warm: WARM_S, seconds })),
           );

@@ -9,8 +9,18 @@ import { type Fleet, SHARED_CHANNEL, startFleet } from "./fleet.js";
 import { Hand } from "./ipc.js";
 import type { OpenRequest } from "./jobs.js";
 import { type LoadOptions, spreadStreams } from "./leg.js";
-import { JOB } from "./load.js";
-import { type LoadPoint, legSeconds, type Say, type SceneOptions, takeTurns, WARM_S } from "./turns.js";
+import { Pace } from "./pace.js";
+import {
+  ASIDE_S,
+  JOB,
+  type LoadPoint,
+  type Say,
+  type SceneOptions,
+  STOP_S,
+  takeTurns,
+  WARM_S,
+  warmUp,
+} from "./turns.js";
 
 export interface PodsPoint extends LoadPoint {
   pods: number;
@@ -91,6 +101,7 @@ export function slope(points: readonly (readonly [number, number])[]): number {
 }
 
 async function byPods(seconds: number, rounds: number, say: Say): Promise<PodsPoint[]> {
+  const pace = new Pace(seconds - STOP_S, PODS.length * 2 * rounds, ASIDE_S);
   const fleet = await startFleet({ pods: REAL, workers: 1, chatAt: chatAt(JOB.shape) });
   const crowd = new Hand("subscriber");
   const points: PodsPoint[] = [];
@@ -99,10 +110,11 @@ async function byPods(seconds: number, rounds: number, say: Say): Promise<PodsPo
     streams: spreadStreams(streams, REAL),
     job: JOB,
     warm: WARM_S,
-    seconds: legSeconds(seconds, PODS.length * 2 * rounds),
+    seconds: pace.next(),
     bystanders: [crowd.pid],
   });
   try {
+    await warmUp(fleet);
     let simulated = 0;
     for (const pods of PODS) {
       say(`growth: ${pods} pods, ${pods - REAL} of them simulated, ${PODS_STREAMS} streams`);
@@ -129,9 +141,9 @@ async function join(fleet: Fleet, crowd: Hand, connections: number): Promise<voi
 }
 
 async function byStreams(seconds: number, rounds: number, say: Say): Promise<LoadPoint[]> {
+  const pace = new Pace(seconds - STOP_S, STREAMS.length * 2 * rounds, ASIDE_S + 0.3);
   say(`growth: two pods, ${STREAMS.join(", ")} streams, at most ${FRAMES_PER_S} frames/s in all`);
   const fleet = await startFleet({ pods: REAL, workers: 1, chatAt: chatAt(JOB.shape) });
-  const left = legSeconds(seconds, STREAMS.length * 2 * rounds);
   const legOf = (way: Way, streams: number): LoadOptions => {
     const fps = Math.min(JOB.fps, FRAMES_PER_S / streams);
     // Each stream has had its first frame, which goes whole, before the counters are looked at.
@@ -141,10 +153,11 @@ async function byStreams(seconds: number, rounds: number, say: Say): Promise<Loa
       streams: spreadStreams(streams, REAL),
       job: { ...JOB, fps },
       warm,
-      seconds: Math.max(1, left - 1 / fps),
+      seconds: pace.next(),
     };
   };
   try {
+    await warmUp(fleet);
     return await takeTurns(fleet, STREAMS, rounds, legOf, say);
   } finally {
     await fleet.stop();

@@ -7,7 +7,8 @@ import { userOf } from "./answers.js";
 import { type Goal, goal, type Leg, type Spread, spreadOf, timesLess, type Way, ways } from "./figures.js";
 import { startFleet } from "./fleet.js";
 import { runLeg } from "./leg.js";
-import { legSeconds, type Say, type SceneOptions, SET_UP_S, WARM_S } from "./turns.js";
+import { Pace } from "./pace.js";
+import { ASIDE_S, type Say, type SceneOptions, STOP_S, WARM_S, warmUp } from "./turns.js";
 import { type Crew, startCrew } from "./workers.js";
 
 /** One way's rounds. Microseconds are of processor time, by frames that pod A published. */
@@ -43,7 +44,7 @@ const users = (pod: number) => Array.from({ length: STREAMS }, (_, i) => userOf(
 export async function idleWorkers(options: SceneOptions, say: Say): Promise<IdleWorkersResult> {
   const { rounds = 3 } = options;
   say("idle-workers: pod A publishes for its own users, pod B's users get nothing");
-  const seconds = legSeconds(options.seconds - SET_UP_S, 2 * rounds);
+  const pace = new Pace(options.seconds - STOP_S, 2 * rounds, ASIDE_S);
   const fleet = await startFleet({ pods: 2, workers: 0 });
   const legs: Record<Way, Leg[]> = { direct: [], sidecar: [] };
   const decoded: Record<Way, number> = { direct: 0, sidecar: 0 };
@@ -51,6 +52,7 @@ export async function idleWorkers(options: SceneOptions, say: Say): Promise<Idle
   try {
     crew = await startCrew(fleet, users);
     const { workers, browsers } = crew;
+    await warmUp(fleet);
     for (let round = 0; round < rounds; round++) {
       for (const way of round % 2 === 0 ? ways : ways.toReversed()) {
         const idle = workers[way][B]!;
@@ -61,7 +63,7 @@ export async function idleWorkers(options: SceneOptions, say: Say): Promise<Idle
           streams: [STREAMS, 0],
           job: JOB,
           warm: WARM_S,
-          seconds,
+          seconds: pace.next(),
           workers: pids,
           bystanders: [browsers.pid],
           workersHeard,

@@ -21,9 +21,9 @@ interface Response {
 
 /** Milliseconds of the clock that all processes of a machine share, with fractions. */
 export function clock(): number {
-  return performance.now() + SINCE_BOOT;
+  // performance.now() would begin at each process's own start, and the distance cannot be read in one moment.
+  return Number(process.hrtime.bigint()) / 1e6;
 }
-const SINCE_BOOT = Number(process.hrtime.bigint()) / 1e6 - performance.now();
 
 /** Answers questions until the bench goes. Call it once in a process that Hand.start has begun. */
 export function serve(handlers: Record<string, (request: never) => unknown>): void {

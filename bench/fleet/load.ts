@@ -8,7 +8,21 @@ import { type Goal, goal, type Way } from "./figures.js";
 import { startFleet } from "./fleet.js";
 import { type LoadOptions, spreadStreams } from "./leg.js";
 import { type OneWay, oneWay } from "./one-way.js";
-import { type LoadPoint, legSeconds, type Say, type SceneOptions, SET_UP_S, takeTurns, WARM_S } from "./turns.js";
+import { Pace } from "./pace.js";
+import {
+  ASIDE_S,
+  FPS,
+  JOB,
+  type LoadPoint,
+  type Say,
+  type SceneOptions,
+  SHAPE,
+  STOP_S,
+  TOKENS,
+  takeTurns,
+  WARM_S,
+  warmUp,
+} from "./turns.js";
 import { type Crew, decodedBy, startCrew } from "./workers.js";
 
 export interface LoadSetting {
@@ -29,31 +43,21 @@ export interface LoadResult {
   notes: string[];
 }
 
-const SHAPE: Shape = "0.9.5";
-const FPS = 50;
-/** Made text is a little shorter than that of the recordings: with these, payloads are of 2 KB in the mean, as theirs with 600. */
-const TOKENS = 700;
 const PODS = 4;
 const STREAMS = [1, 10, 30, 100, 300];
 const PYTHON_STREAMS = [10, 30];
-export const JOB: LoadOptions["job"] = {
-  shape: SHAPE,
-  fps: FPS,
-  tokens: TOKENS,
-  from: 0,
-  anywhere: true,
-};
-
 async function light(workersPerPod: number, seconds: number, rounds: number, say: Say): Promise<LoadSetting> {
+  const pace = new Pace(seconds - STOP_S, STREAMS.length * 2 * rounds, ASIDE_S);
   say(`load: ${PODS} pods × ${workersPerPod} light workers`);
   const fleet = await startFleet({ pods: PODS, workers: workersPerPod, chatAt: chatAt(SHAPE) });
   try {
+    await warmUp(fleet);
     const legOf = (way: Way, streams: number) => ({
       way,
       streams: spreadStreams(streams, PODS),
       job: JOB,
       warm: WARM_S,
-      seconds: legSeconds(seconds, STREAMS.length * 2 * rounds),
+      seconds: pace.next(),
     });
     const points = await takeTurns(fleet, STREAMS, rounds, legOf, say);
     return { pods: PODS, workersPerPod, workers: "light", points };
@@ -63,6 +67,7 @@ async function light(workersPerPod: number, seconds: number, rounds: number, say
 }
 
 async function real(seconds: number, rounds: number, say: Say): Promise<LoadSetting> {
+  const pace = new Pace(seconds - STOP_S, PYTHON_STREAMS.length * 2 * rounds, ASIDE_S);
   say(`load: ${PODS} pods × 1 python-socketio worker`);
   const fleet = await startFleet({ pods: PODS, workers: 0 });
   let crew: Crew | undefined;
@@ -70,12 +75,13 @@ async function real(seconds: number, rounds: number, say: Say): Promise<LoadSett
     const most = spreadStreams(Math.max(...PYTHON_STREAMS), PODS);
     crew = await startCrew(fleet, (pod) => Array.from({ length: most[pod]! }, (_, i) => userOf(pod, i)));
     const { workers, browsers } = crew;
+    await warmUp(fleet);
     const legOf = (way: Way, streams: number): LoadOptions => ({
       way,
       streams: spreadStreams(streams, PODS),
       job: JOB,
       warm: WARM_S,
-      seconds: legSeconds(seconds - SET_UP_S, PYTHON_STREAMS.length * 2 * rounds),
+      seconds: pace.next(),
       workers: workers[way].map(({ pid }) => pid),
       workersHeard: () => decodedBy(workers[way]),
       bystanders: [browsers.pid],

@@ -6,6 +6,8 @@ import type { Shape } from "../generate.js";
 import { type Goal, goal, type Leg, type Spread, spreadOf } from "./figures.js";
 import { startFleet } from "./fleet.js";
 import { runLeg } from "./leg.js";
+import { Pace } from "./pace.js";
+import { STOP_S, warmUp } from "./turns.js";
 
 export interface OneWay {
   streams: number;
@@ -27,14 +29,13 @@ const STREAMS = 60;
 const FPS = 50;
 const SENT_US = 25;
 const WARM_S = 1.5;
-const ASIDE_S = 0.5;
 
 export async function oneWay(
   options: { seconds: number; rounds: number },
   say: (text: string) => void,
 ): Promise<OneWay[]> {
   say(`load: one pod publishes, one listens, ${STREAMS} streams`);
-  const seconds = Math.max(1, (options.seconds - 4) / (SIZES.length * options.rounds) - WARM_S - ASIDE_S);
+  const pace = new Pace(options.seconds - STOP_S, SIZES.length * options.rounds, WARM_S + 0.7);
   const fleet = await startFleet({
     pods: 2,
     workers: 1,
@@ -43,10 +44,13 @@ export async function oneWay(
   });
   const legs = SIZES.map((): Leg[] => []);
   try {
+    await warmUp(fleet);
     for (let round = 0; round < options.rounds; round++) {
       for (const [i, { tokens, from }] of SIZES.entries()) {
         const job = { shape: SHAPE, fps: FPS, tokens, from, anywhere: true };
-        legs[i]!.push(await runLeg(fleet, { way: "sidecar", streams: [STREAMS, 0], job, warm: WARM_S, seconds }));
+        legs[i]!.push(
+          await runLeg(fleet, { way: "sidecar", streams: [STREAMS, 0], job, warm: WARM_S, seconds: pace.next() }),
+        );
       }
     }
   } finally {
