@@ -22,11 +22,15 @@ export interface CodecResult {
   made: MadeRow[];
 }
 
-/** Measures everything. @param rounds in which the peers take turns */
+/** Measures everything. @param rounds in which the peers take turns; with few of them, only some frames are looked at */
 export async function benchCodec(rounds: number, say: (line: string) => void): Promise<CodecResult> {
   const vcdiff = await findVcdiff(say);
   try {
-    const captures = await measureCaptures(Math.max(2, Math.round(rounds / 3)), vcdiff, say);
+    const captures = await measureCaptures(
+      { rounds: Math.max(3, Math.round(rounds / 2)), every: rounds < 5 ? 8 : 1 },
+      vcdiff,
+      say,
+    );
     say("made frames");
     return { rounds, sampleUs: SAMPLE_US, captures, made: await measureMade(rounds) };
   } finally {

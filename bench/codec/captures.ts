@@ -6,13 +6,15 @@ import { diff } from "../../src/frame/splice.js";
 import { packHunks, packWhole } from "../../src/frame/whole.js";
 import { captureFiles, readCapture } from "../../test/support/captures.js";
 import { nameOf } from "../../test/unit/frame/support.js";
-import { type Pair, tasksFor, type Vcdiff } from "./peers.js";
+import { type Pair, type Task, tasksFor, type Vcdiff } from "./peers.js";
 
 /** A stream whose frames do not hold all before them keeps its base until a delta takes more than this. */
 const REPIN_BYTES = 48;
-/** One pair in so many is timed, and one in so many of those goes through a process of xdelta3. */
+/** One pair in so many is timed, and one in so many goes through a process of xdelta3. */
 const TIMED = 4;
-const VCDIFF_SAMPLE = 10;
+const VCDIFF_SAMPLE = 100;
+/** A pass over the timed pairs is repeated until it has taken this long: clocks and caches must not be what is measured. */
+const PASS_US = 4_000;
 
 export interface CaptureRow {
   name: string;
@@ -69,18 +71,51 @@ const SENDERS: Record<string, { send: string; receive?: string }> = {
   "deflate, dictionary": { send: "deflateRaw, last frame as dictionary" },
 };
 
+/** How thoroughly it is measured. */
+export interface Effort {
+  /** Of timing, in which the peers take turns. */
+  rounds: number;
+  /** One pair in so many is looked at for the peers' bytes. */
+  every: number;
+}
+
 interface Sum {
   bytes: number;
   count: number;
   times: number[];
 }
 
-async function measure(recording: Recording, rounds: number, vcdiff: Vcdiff | undefined): Promise<CaptureRow[]> {
+/** CPU time of this process so far, microseconds: others on the same core do not count. */
+function cpuUs(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
+/** One pass of a peer's task over all timed pairs, again and again: microseconds for one. */
+function pass(timed: readonly Task[][], place: number): number {
+  const began = cpuUs();
+  let count = 0;
+  do {
+    for (const tasks of timed) {
+      if (tasks[place] === undefined) continue;
+      tasks[place].run();
+      count++;
+    }
+  } while (count > 0 && cpuUs() - began < PASS_US);
+  return (cpuUs() - began) / Math.max(1, count);
+}
+
+async function measure(
+  recording: Recording,
+  { rounds, every }: Effort,
+  vcdiff: Vcdiff | undefined,
+): Promise<CaptureRow[]> {
   const sums = new Map<string, Sum>();
-  const timed: ReturnType<typeof tasksFor>[] = [];
-  for (const [i, pair] of recording.pairs.entries()) {
+  const timed: Task[][] = [];
+  const looked = recording.pairs.filter((_, i) => i % every === 0);
+  for (const [i, pair] of looked.entries()) {
     const tasks = tasksFor(pair);
-    if (i % TIMED === 0) timed.push(tasks);
+    if ((i * every) % TIMED < every) timed.push(tasks);
     for (const { peer, bytes } of tasks) {
       const sum = sums.get(peer) ?? { bytes: 0, count: 0, times: [] };
       sums.set(peer, sum);
@@ -93,16 +128,9 @@ async function measure(recording: Recording, rounds: number, vcdiff: Vcdiff | un
   for (let round = 0; round <= rounds; round++) {
     for (let k = 0; k < peers.length; k++) {
       const place = (k + round) % peers.length;
-      const began = performance.now();
-      let count = 0;
-      for (const tasks of timed) {
-        const task = tasks[place];
-        if (task === undefined) continue;
-        task.run();
-        count++;
-      }
+      const us = pass(timed, place);
       // The first round is the compiler's.
-      if (round > 0) sums.get(peers[place]!)!.times.push(((performance.now() - began) * 1000) / Math.max(1, count));
+      if (round > 0) sums.get(peers[place]!)!.times.push(us);
     }
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -116,13 +144,13 @@ async function measure(recording: Recording, rounds: number, vcdiff: Vcdiff | un
   for (const [peer, { send, receive }] of Object.entries(SENDERS)) {
     const sum = sums.get(send);
     // Pickle is no JSON.
-    if (sum === undefined || sum.count < recording.pairs.length) continue;
-    const deltas = peer === "ours" ? ours : sum.bytes;
+    if (sum === undefined || sum.count < looked.length) continue;
+    const deltas = peer === "ours" ? ours : (sum.bytes / sum.count) * recording.pairs.length;
     rows.push({ ...row, peer, bytes: (deltas + firsts) / frames, sendUs: median(send), receiveUs: median(receive) });
   }
   rows.push({ ...row, peer: "our CRC-32", bytes: Number.NaN, sendUs: median("ours: crc32"), receiveUs: null });
   if (vcdiff !== undefined) {
-    const some = recording.pairs.filter((_, i) => i % (TIMED * VCDIFF_SAMPLE) === 0);
+    const some = recording.pairs.filter((_, i) => i % VCDIFF_SAMPLE === 0);
     const mean = some.reduce((sum, pair) => sum + vcdiff.bytes(pair), 0) / Math.max(1, some.length);
     const bytes = (mean * recording.pairs.length + firsts) / frames;
     rows.push({ ...row, peer: "VCDIFF", bytes, sendUs: null, receiveUs: null });
@@ -130,16 +158,16 @@ async function measure(recording: Recording, rounds: number, vcdiff: Vcdiff | un
   return rows;
 }
 
-/** Measures every recording. @param rounds of timing, in which the peers take turns */
+/** Measures every recording. */
 export async function measureCaptures(
-  rounds: number,
+  effort: Effort,
   vcdiff: Vcdiff | undefined,
   say: (line: string) => void,
 ): Promise<CaptureRow[]> {
   const rows: CaptureRow[] = [];
   for (const { name, path } of captureFiles()) {
     const began = performance.now();
-    rows.push(...(await measure(read(name, path), rounds, vcdiff)));
+    rows.push(...(await measure(read(name, path), effort, vcdiff)));
     say(`${name}: ${((performance.now() - began) / 1000).toFixed(1)} s`);
   }
   return rows;

@@ -50,12 +50,12 @@ export function codecTables({ captures, made }: CodecResult): Table[] {
     notes: [
       "Each frame against the one that its sender would code it against; a stream's first frame whole and deflated, the same for " +
         "all. JSON Patch (RFC 6902 by fast-json-patch) cannot say pickle. VCDIFF is Debian's xdelta3 without checksum and head, one " +
-        "frame in 40: npm has no maintained package that encodes it.",
+        "frame in 100: npm has no maintained package that encodes it.",
     ],
   };
   const speeds: Table = {
     name: "codec-time",
-    title: "Microseconds for a recorded frame",
+    title: "Microseconds of CPU for a recorded frame",
     head: [
       "recording",
       "ours, send",

@@ -2,8 +2,9 @@
 import { answerGrowth } from "./answer-growth.js";
 import { codec } from "./codec.js";
 import { failover } from "./failover.js";
+import { fleetSections } from "./fleet.js";
 import { oneAnswer } from "./one-answer.js";
 import { proxy } from "./proxy.js";
 import type { AnySection } from "./section.js";
 
-export const sections: readonly AnySection[] = [oneAnswer, answerGrowth, proxy, codec, failover];
+export const sections: readonly AnySection[] = [oneAnswer, answerGrowth, ...fleetSections, proxy, codec, failover];
