@@ -44,13 +44,14 @@ export interface Latency {
   p999: number;
 }
 
+/** Of few samples the far percentiles are nobody's word: they are NaN (null in JSON). */
 export function latencyOf(values: readonly number[]): Latency | null {
   if (values.length === 0) return null;
   return {
     samples: values.length,
     p50: quantile(values, 0.5),
-    p99: quantile(values, 0.99),
-    p999: quantile(values, 0.999),
+    p99: values.length < 200 ? Number.NaN : quantile(values, 0.99),
+    p999: values.length < 2_000 ? Number.NaN : quantile(values, 0.999),
   };
 }
 

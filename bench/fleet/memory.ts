@@ -105,8 +105,7 @@ async function held(say: Say): Promise<MemoryPoint[]> {
           phase: 0,
         };
         await publisher.ask("run", job, 60_000);
-        // The opening of each, and then its frames.
-        await published(fleet, more * (FRAMES_A_STREAM + 1));
+        await published(fleet, more * FRAMES_A_STREAM);
         await publisher.ask("end", ports[SENDER]);
       }
       await sleep(2);
