@@ -93,7 +93,11 @@ async function startLine(way: Way, { pods, env = {} }: FleetOptions): Promise<Li
   try {
     const meter = await ServerMeter.open(server.port);
     if (way === "direct") return { way, server, meter, sidecars, ports: new Array<number>(pods).fill(server.port) };
-    for (let pod = 0; pod < pods; pod++) sidecars.push(await startSidecar({ upstream: server.url, env }));
+    const starts = Array.from({ length: pods }, () => startSidecar({ upstream: server.url, env }));
+    const started = await Promise.allSettled(starts);
+    sidecars.push(...started.flatMap((one) => (one.status === "fulfilled" ? [one.value] : [])));
+    const failed = started.find((one) => one.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
     await Promise.all(sidecars.map((sidecar) => sidecar.ready()));
     return { way, server, meter, sidecars, ports: sidecars.map(({ port }) => port) };
   } catch (error) {

@@ -32,6 +32,7 @@ const sleep = (seconds: number) => new Promise((resolve) => setTimeout(resolve, 
 /** A process this close to a whole core has no room left, nor has a machine with less than this much idle. */
 const FULL_CORE = 0.93;
 const CORES_LEFT = 0.1;
+const QUIET_LOOKS = 50;
 /** Streams that fall further behind than this are not keeping up, milliseconds. */
 const BEHIND_MS = 100;
 
@@ -103,6 +104,7 @@ export async function runLeg(fleet: Fleet, options: LoadOptions): Promise<Leg> {
   const rss = line.sidecars.map(({ pid }) => rssMiB(pid));
   // What is under way arrives before the next leg begins.
   await sleep(0.25);
+  if (options.workersHeard !== undefined) await quiet(options.workersHeard);
   await Promise.all(fleet.listeners.map((hand) => hand.ask("time", false)));
   const seen = await Promise.all(fleet.listeners.map((hand) => hand.ask<Sightings>("sightings", line.way)));
   return legOf(
@@ -118,6 +120,17 @@ export async function runLeg(fleet: Fleet, options: LoadOptions): Promise<Leg> {
       seen,
     ),
   );
+}
+
+/** Waits until real workers have worked off what they have behind them: the next leg is not to pay for it. */
+export async function quiet(heard: () => Promise<number>): Promise<void> {
+  let before = -1;
+  for (let i = 0; i < QUIET_LOOKS; i++) {
+    const now = await heard();
+    if (now === before) return;
+    before = now;
+    await sleep(0.2);
+  }
 }
 
 /** Times from pod to pod; what a pod hears of itself is not one of them. */

@@ -27,6 +27,8 @@ const SIZES = [
 ];
 const STREAMS = 60;
 const FPS = 50;
+/** The issue sets a bound at this size. */
+const GOAL_KB = 12;
 const SENT_US = 25;
 const WARM_S = 1.5;
 
@@ -68,7 +70,7 @@ function resultOf(legs: readonly Leg[], kilobytes: number, say: (text: string) =
   say(
     `  ${meanFrameBytes} B: ${sentUs?.median.toFixed(1)} µs a frame sent, ${receivedUs?.median.toFixed(1)} µs a frame received`,
   );
-  const goals = [
+  const bounded = [
     goal(`sidecar CPU a frame sent at ${kilobytes} KB, µs`, "most", SENT_US, sentUs?.median),
     goal(`sidecar CPU a frame received at ${kilobytes} KB, µs`, "most", SENT_US, receivedUs?.median),
   ];
@@ -79,6 +81,6 @@ function resultOf(legs: readonly Leg[], kilobytes: number, say: (text: string) =
     receivedUs,
     framesPerSecond: of((leg) => leg.published / leg.seconds),
     foreignCores: of((leg) => leg.foreignCores),
-    goals,
+    goals: kilobytes === GOAL_KB ? bounded : [],
   };
 }
