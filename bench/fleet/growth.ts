@@ -7,7 +7,7 @@ import { chatAt } from "./answers.js";
 import { type Goal, goal, type Way, ways } from "./figures.js";
 import { type Fleet, SHARED_CHANNEL, startFleet } from "./fleet.js";
 import { Hand } from "./ipc.js";
-import type { OpenRequest } from "./jobs.js";
+import type { Heard, OpenRequest } from "./jobs.js";
 import { type LoadOptions, spreadStreams } from "./leg.js";
 import {
   JOB,
@@ -24,6 +24,8 @@ import {
 export interface PodsPoint extends LoadPoint {
   pods: number;
   simulated: number;
+  /** Simulated pods that the server has dropped because they read too slowly: then its cost is too low. */
+  dropped: number;
 }
 
 export interface GrowthResult {
@@ -122,7 +124,7 @@ async function byPods(part: Part, say: Say): Promise<PodsPoint[]> {
       await join(fleet, crowd, pods - REAL - simulated);
       simulated = pods - REAL;
       const [point] = await takeTurns(fleet, [PODS_STREAMS], part.rounds, legOf, say);
-      points.push({ pods, simulated, ...point! });
+      points.push({ pods, simulated, dropped: await mend(crowd), ...point! });
     }
   } finally {
     await crowd.stop();
@@ -139,6 +141,16 @@ async function join(fleet: Fleet, crowd: Hand, connections: number): Promise<voi
     const port = fleet.line(way).server.port;
     await crowd.ask("open", { group: way, port, connections, names } satisfies OpenRequest);
   }
+}
+
+/** How many of the crowd were dropped since the last time; they are connected anew. */
+async function mend(crowd: Hand): Promise<number> {
+  let dropped = 0;
+  for (const way of ways) {
+    dropped += (await crowd.ask<Heard>("heard", way)).dropped;
+    await crowd.ask("mend", way);
+  }
+  return dropped;
 }
 
 async function byStreams(part: Part, say: Say): Promise<LoadPoint[]> {

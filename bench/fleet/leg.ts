@@ -53,6 +53,7 @@ interface Look {
   ours: number;
   machine: number;
   heard: number;
+  dropped: number;
 }
 
 async function look(fleet: Fleet, line: Line, options: LoadOptions): Promise<Look> {
@@ -77,6 +78,7 @@ async function look(fleet: Fleet, line: Line, options: LoadOptions): Promise<Loo
     self,
     ours: sum(workers) + publishers + sum(sidecars) + sum(cpu([...others, ...(options.bystanders ?? [])])) + self,
     machine,
+    dropped: sum(heard.map(({ dropped }) => dropped)),
     heard: sum(heard.map(({ messages }) => messages)) + ((await options.workersHeard?.()) ?? 0),
   };
 }
@@ -84,6 +86,7 @@ async function look(fleet: Fleet, line: Line, options: LoadOptions): Promise<Loo
 /** Runs one leg. Publishers stop at its end, and what they had under way has arrived. */
 export async function runLeg(fleet: Fleet, options: LoadOptions): Promise<Leg> {
   const line = fleet.line(options.way);
+  await Promise.all(fleet.listeners.map((hand) => hand.ask("mend", line.way)));
   const busy = fleet.publishers.filter((_, pod) => (options.streams[pod] ?? 0) > 0);
   await Promise.all(
     busy.map(async (hand) => {
@@ -179,6 +182,7 @@ function legOf(
   const busiest = sidecarsMs.length > 0 ? Math.max(...sidecarsMs) / 1000 / seconds : null;
   const machineCores = (after.machine - before.machine) / 1000 / seconds;
   const backlog = ends.reduce((sum, end) => sum + end.backlog, 0);
+  const full = after.dropped > 0 ? "listeners" : saturation(serverCores, busiest, machineCores, lateness);
   return {
     way: options.way,
     streams: options.streams.reduce((sum, streams) => sum + streams, 0),
@@ -209,7 +213,8 @@ function legOf(
     lateness,
     backlog,
     errors: total((mark) => mark.errors),
-    saturated: saturation(serverCores, busiest, machineCores, lateness),
+    dropped: after.dropped,
+    saturated: full,
   };
 }
 

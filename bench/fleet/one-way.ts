@@ -14,6 +14,9 @@ export interface OneWay {
   meanFrameBytes: number;
   sentUs: Spread | null;
   receivedUs: Spread | null;
+  /** What a bare Node process spends to write such a frame and read its answer, and to read one: the bench's own. */
+  bareSentUs: Spread | null;
+  bareReceivedUs: Spread | null;
   framesPerSecond: Spread | null;
   foreignCores: Spread | null;
   goals: Goal[];
@@ -79,6 +82,8 @@ function resultOf(legs: readonly Leg[], kilobytes: number, say: (text: string) =
     meanFrameBytes,
     sentUs,
     receivedUs,
+    bareSentUs: of((leg) => (leg.publisherMs * 1000) / leg.published),
+    bareReceivedUs: of((leg) => (leg.workerMs * 1000) / leg.published),
     framesPerSecond: of((leg) => leg.published / leg.seconds),
     foreignCores: of((leg) => leg.foreignCores),
     goals: kilobytes === GOAL_KB ? bounded : [],

@@ -131,7 +131,7 @@ export async function takeTurns(
 
 function lineOf(leg: Leg): string {
   const cores = (ms: number) => (ms / 1000 / leg.seconds).toFixed(2);
-  const late = leg.saturated === null ? "" : `, ${leg.saturated} full, ${leg.backlog} behind`;
+  const late = leg.saturated === null ? "" : `, ${leg.saturated} full, ${leg.backlog} behind, ${leg.dropped} dropped`;
   return (
     `  ${leg.way.padEnd(7)} ${String(leg.streams).padStart(5)} streams ${(leg.published / leg.seconds).toFixed(0).padStart(6)} frames/s ` +
     `server ${leg.serverUsPerPublished.toFixed(1).padStart(6)} µs  cores: server ${cores(leg.serverMs)}, sidecars ${cores(leg.sidecarMs)}, ` +
