@@ -41,6 +41,8 @@ const TOKENS = { tokens: 6_150, from: 6_000 };
 const FRAMES_A_STREAM = 3;
 const FRAMES_PER_S = 2_000;
 const FLAT_FRAMES = 1_000_000;
+/** In less time the heap is still finding its size. */
+const FLAT_SECONDS = 30;
 const FLAT_STREAMS = 32;
 const RSS_MIB = 96;
 const RISE = 0.1;
@@ -66,7 +68,12 @@ export async function memory(options: SceneOptions, say: Say): Promise<MemoryRes
         RSS_MIB,
         Math.max(at500.rssMiB.sender, at500.rssMiB.receiver),
       ),
-      goal(`RSS rise over ${flat.frames} frames, last quarter above second`, "most", RISE, flat.rise),
+      goal(
+        `RSS rise over ${flat.frames} frames, last quarter above second`,
+        "most",
+        RISE,
+        flat.seconds < FLAT_SECONDS ? null : flat.rise,
+      ),
     ],
     notes: [
       "one pod sends and one receives; at 5,000 streams KEYFRAME_STREAM_BYTES (64 MiB) is what holds it, and what does not fit is forgotten",
