@@ -109,6 +109,7 @@ function resultOf(legs: Record<Way, Leg[]>, decoded: Record<Way, number>): IdleW
     podShare: share((leg) => leg.workersMs[B]! + (leg.sidecarsMs[B] ?? 0)),
     goals: [goal("CPU of an idle pod's worker, share of direct", "most", 0.05, workerShare?.median)],
     notes: [
+      "each sidecar has a state directory, as the injector gives it: from there on it may know its pod's users",
       "each user has a socket.io-client at its own pod; the worker notes it in the session pool, through the pod's sidecar, and then lets it join its room",
     ],
   };
