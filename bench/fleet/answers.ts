@@ -70,7 +70,7 @@ export function makeText(shape: Shape, tokens: number, seed: number): Text | und
   return { shape, bytes: Buffer.from(bytes), lengths: bodies.map((body) => body.length) };
 }
 
-/** An answer over a shared text, from its frame `from` on. */
+/** An answer over a shared text, from its token `from` on; one that begins in its middle has no opening frame. */
 export function growingAnswer(text: Text, ids: Ids, from = 0): Answer {
   const cuts = CUTS[text.shape]!;
   const [open, first, last, end] = makeAnswer({ shape: text.shape, tokens: 1, seed: 1, ids }) as [
@@ -82,12 +82,13 @@ export function growingAnswer(text: Text, ids: Ids, from = 0): Answer {
   const growing = [headOf(first.payload, cuts.before), first.payload.subarray(first.payload.lastIndexOf(cuts.behind))];
   const final = [headOf(last.payload, cuts.before), last.payload.subarray(last.payload.lastIndexOf(cuts.behindLast))];
   const tokens = text.lengths.length;
+  const opening = from === 0 ? 1 : 0;
   return {
-    length: tokens - from + 3,
+    length: opening + tokens - from + 2,
     channel: () => open.channel,
     pieces(at) {
-      if (at === 0) return [open.payload];
-      const token = from + at - 1;
+      if (at < opening) return [open.payload];
+      const token = from + at - opening;
       if (token < tokens) return [growing[0]!, text.bytes.subarray(0, text.lengths[token]), growing[1]!];
       return token === tokens ? [final[0]!, text.bytes, final[1]!] : [end.payload];
     },

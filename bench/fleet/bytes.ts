@@ -36,6 +36,7 @@ export interface BytesResult {
 }
 
 const PODS = [2, 4];
+const QUICK_PODS = [4];
 const SHAPES: readonly Shape[] = ["0.6.34", "0.9.5", "0.11.4", "0.12.4"];
 const SOCKETS = ["sticky", "elsewhere"] as const;
 const STREAMS = 4;
@@ -54,11 +55,12 @@ function usersOf(pod: number, sockets: (typeof SOCKETS)[number]): string[] {
 }
 
 export async function bytes(options: SceneOptions, say: Say): Promise<BytesResult> {
-  const cases = PODS.length * SHAPES.length * SOCKETS.length;
-  const apart = (PODS.length - 1) * (GATHERING_S + 4);
+  const podsTold = options.quick ? QUICK_PODS : PODS;
+  const cases = podsTold.length * SHAPES.length * SOCKETS.length;
+  const apart = (podsTold.length - 1) * (GATHERING_S + 4);
   const pace = new Pace(options.seconds - apart - STOP_S, cases, ASIDE_S);
   const rows: BytesRow[] = [];
-  for (const pods of PODS) {
+  for (const pods of podsTold) {
     say(`bytes: ${pods} pods`);
     const at = (pod: number) => [...usersOf(pod, "sticky"), ...usersOf((pod + pods - 1) % pods, "elsewhere")];
     const channels = (pod: number) => [SHARED_CHANNEL, ...at(pod).map((user) => `${SHARED_CHANNEL}#/#user:${user}`)];

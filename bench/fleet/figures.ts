@@ -44,13 +44,14 @@ export interface Latency {
   p999: number;
 }
 
+/** Of few samples the far percentiles are nobody's word: they are NaN (null in JSON). */
 export function latencyOf(values: readonly number[]): Latency | null {
   if (values.length === 0) return null;
   return {
     samples: values.length,
     p50: quantile(values, 0.5),
-    p99: quantile(values, 0.99),
-    p999: quantile(values, 0.999),
+    p99: values.length < 200 ? Number.NaN : quantile(values, 0.99),
+    p999: values.length < 2_000 ? Number.NaN : quantile(values, 0.999),
   };
 }
 
@@ -96,7 +97,9 @@ export interface Leg {
   /** Frames whose time had come and that were still to be published at the end. */
   backlog: number;
   errors: number;
-  /** What had no room left: "server", "sidecar", "machine", or null. */
+  /** Listeners that the server or a sidecar has closed because they read too slowly. */
+  dropped: number;
+  /** What had no room left: "server", "sidecar", "machine", "publisher", "listeners" (some were dropped), or null. */
   saturated: string | null;
 }
 
@@ -126,6 +129,7 @@ export interface LegSummary {
   foreignCores: Spread | null;
   backlog: number;
   errors: number;
+  dropped: number;
   saturated: string[];
   noisy: boolean;
 }
@@ -173,6 +177,7 @@ export function summarize(rounds: readonly Leg[]): LegSummary {
     foreignCores,
     backlog: Math.max(...rounds.map((leg) => leg.backlog)),
     errors: rounds.reduce((sum, leg) => sum + leg.errors, 0),
+    dropped: rounds.reduce((sum, leg) => sum + leg.dropped, 0),
     saturated: [...new Set(rounds.map((leg) => leg.saturated).filter((what) => what !== null))],
     noisy: isNoisy(serverUsPerPublished, foreignCores),
   };

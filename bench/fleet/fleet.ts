@@ -5,6 +5,9 @@
  *   publisher 0 … P-1 ──▶ direct:  server                    ◀── listener 0 … P-1, W connections each
  *                     └─▶ sidecar: sidecar 0 … P-1 ─ server  ◀──┘
  */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { table } from "../../src/config/table.js";
 import { RespClient } from "../../test/support/resp-client.js";
 import { type Server, startServer } from "../../test/support/server.js";
 import { type Sidecar, startSidecar } from "../../test/support/sidecar.js";
@@ -93,7 +96,13 @@ async function startLine(way: Way, { pods, env = {} }: FleetOptions): Promise<Li
   try {
     const meter = await ServerMeter.open(server.port);
     if (way === "direct") return { way, server, meter, sidecars, ports: new Array<number>(pods).fill(server.port) };
-    for (let pod = 0; pod < pods; pod++) sidecars.push(await startSidecar({ upstream: server.url, env }));
+    const starts = Array.from({ length: pods }, (_, pod) =>
+      startSidecar({ upstream: server.url, env: { ...stateOf(server, pod), ...env } }),
+    );
+    const started = await Promise.allSettled(starts);
+    sidecars.push(...started.flatMap((one) => (one.status === "fulfilled" ? [one.value] : [])));
+    const failed = started.find((one) => one.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
     await Promise.all(sidecars.map((sidecar) => sidecar.ready()));
     return { way, server, meter, sidecars, ports: sidecars.map(({ port }) => port) };
   } catch (error) {
@@ -101,6 +110,15 @@ async function startLine(way: Way, { pods, env = {} }: FleetOptions): Promise<Li
     await server.stop("SIGKILL");
     throw error;
   }
+}
+
+/** A pod's directory, in which its sidecar keeps the pod's users: it goes with the server's. */
+function stateOf(server: Server, pod: number): Record<string, string> {
+  // A build that routes no rooms has no such setting, and refuses to start with one.
+  if (!("stateDir" in table)) return {};
+  const dir = join(server.dir, `pod-${pod}`);
+  mkdirSync(dir);
+  return { KEYFRAME_STATE_DIR: dir };
 }
 
 async function stopLine({ meter, sidecars, server }: Line): Promise<void> {

@@ -7,16 +7,15 @@ import { chatAt } from "./answers.js";
 import { type Goal, goal, type Way, ways } from "./figures.js";
 import { type Fleet, SHARED_CHANNEL, startFleet } from "./fleet.js";
 import { Hand } from "./ipc.js";
-import type { OpenRequest } from "./jobs.js";
+import type { Heard, OpenRequest } from "./jobs.js";
 import { type LoadOptions, spreadStreams } from "./leg.js";
-import { Pace } from "./pace.js";
 import {
-  ASIDE_S,
   JOB,
   type LoadPoint,
+  type Part,
+  paceOf,
   type Say,
   type SceneOptions,
-  STOP_S,
   takeTurns,
   WARM_S,
   warmUp,
@@ -25,6 +24,8 @@ import {
 export interface PodsPoint extends LoadPoint {
   pods: number;
   simulated: number;
+  /** Simulated pods that the server has dropped because they read too slowly: then its cost is too low. */
+  dropped: number;
 }
 
 export interface GrowthResult {
@@ -45,15 +46,17 @@ const REAL = 2;
 const PODS = [2, 4, 8, 16, 32, 64];
 const PODS_STREAMS = 20;
 const STREAMS = [1, 10, 100, 500, 2_000];
+const QUICK = { pods: [2, 16, 64], streams: [1, 100, 2_000] };
 /** All streams together: with many of them each is slower, so that it is their number that grows and not the frames. */
 const FRAMES_PER_S = 1_000;
 /** What a sidecar subscribes to for the shared channel, in one command. */
 const SIDECAR_NAMES = [SHARED_CHANNEL, `~kf1~${SHARED_CHANNEL}`];
 
 export async function growth(options: SceneOptions, say: Say): Promise<GrowthResult> {
-  const { rounds = 3 } = options;
-  const pods = await byPods(options.seconds * 0.55, Math.min(rounds, 2), say);
-  const streams = await byStreams(options.seconds * 0.45, Math.min(rounds, 2), say);
+  const rounds = options.quick ? 1 : Math.min(options.rounds ?? 2, 2);
+  const loads = options.quick ? QUICK : { pods: PODS, streams: STREAMS };
+  const pods = await byPods({ seconds: options.seconds * 0.55, rounds, loads: loads.pods }, say);
+  const streams = await byStreams({ seconds: options.seconds * 0.45, rounds, loads: loads.streams }, say);
   const serverUsPerPod = { direct: 0, sidecar: 0 };
   for (const way of ways) serverUsPerPod[way] = slope(pods.map((point) => [point.pods, serverUs(point, way)]));
   const last = streams.at(-1)!;
@@ -100,8 +103,8 @@ export function slope(points: readonly (readonly [number, number])[]): number {
   return over / points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
 }
 
-async function byPods(seconds: number, rounds: number, say: Say): Promise<PodsPoint[]> {
-  const pace = new Pace(seconds - STOP_S, PODS.length * 2 * rounds, ASIDE_S);
+async function byPods(part: Part, say: Say): Promise<PodsPoint[]> {
+  const pace = paceOf(part);
   const fleet = await startFleet({ pods: REAL, workers: 1, chatAt: chatAt(JOB.shape) });
   const crowd = new Hand("subscriber");
   const points: PodsPoint[] = [];
@@ -116,12 +119,12 @@ async function byPods(seconds: number, rounds: number, say: Say): Promise<PodsPo
   try {
     await warmUp(fleet);
     let simulated = 0;
-    for (const pods of PODS) {
+    for (const pods of part.loads) {
       say(`growth: ${pods} pods, ${pods - REAL} of them simulated, ${PODS_STREAMS} streams`);
       await join(fleet, crowd, pods - REAL - simulated);
       simulated = pods - REAL;
-      const [point] = await takeTurns(fleet, [PODS_STREAMS], rounds, legOf, say);
-      points.push({ pods, simulated, ...point! });
+      const [point] = await takeTurns(fleet, [PODS_STREAMS], part.rounds, legOf, say);
+      points.push({ pods, simulated, dropped: await mend(crowd), ...point! });
     }
   } finally {
     await crowd.stop();
@@ -140,9 +143,19 @@ async function join(fleet: Fleet, crowd: Hand, connections: number): Promise<voi
   }
 }
 
-async function byStreams(seconds: number, rounds: number, say: Say): Promise<LoadPoint[]> {
-  const pace = new Pace(seconds - STOP_S, STREAMS.length * 2 * rounds, ASIDE_S + 0.3);
-  say(`growth: two pods, ${STREAMS.join(", ")} streams, at most ${FRAMES_PER_S} frames/s in all`);
+/** How many of the crowd were dropped since the last time; they are connected anew. */
+async function mend(crowd: Hand): Promise<number> {
+  let dropped = 0;
+  for (const way of ways) {
+    dropped += (await crowd.ask<Heard>("heard", way)).dropped;
+    await crowd.ask("mend", way);
+  }
+  return dropped;
+}
+
+async function byStreams(part: Part, say: Say): Promise<LoadPoint[]> {
+  const pace = paceOf(part);
+  say(`growth: two pods, ${part.loads.join(", ")} streams, at most ${FRAMES_PER_S} frames/s in all`);
   const fleet = await startFleet({ pods: REAL, workers: 1, chatAt: chatAt(JOB.shape) });
   const legOf = (way: Way, streams: number): LoadOptions => {
     const fps = Math.min(JOB.fps, FRAMES_PER_S / streams);
@@ -158,7 +171,7 @@ async function byStreams(seconds: number, rounds: number, say: Say): Promise<Loa
   };
   try {
     await warmUp(fleet);
-    return await takeTurns(fleet, STREAMS, rounds, legOf, say);
+    return await takeTurns(fleet, part.loads, part.rounds, legOf, say);
   } finally {
     await fleet.stop();
   }

@@ -9,7 +9,7 @@ import { startFleet } from "./fleet.js";
 import { runLeg } from "./leg.js";
 import { Pace } from "./pace.js";
 import { ASIDE_S, type Say, type SceneOptions, STOP_S, WARM_S, warmUp } from "./turns.js";
-import { type Crew, startCrew } from "./workers.js";
+import { type Crew, decodedBy, startCrew } from "./workers.js";
 
 /** One way's rounds. Microseconds are of processor time, by frames that pod A published. */
 export interface IdleWorkers {
@@ -36,13 +36,15 @@ export interface IdleWorkersResult {
 }
 
 const STREAMS = 30;
+/** Real workers manage fewer streams than light ones. */
+const WARM_STREAMS = 12;
 const JOB = { shape: "0.9.5", fps: 50, tokens: 600, from: 0, anywhere: true } as const;
 const [A, B] = [0, 1];
 
 const users = (pod: number) => Array.from({ length: STREAMS }, (_, i) => userOf(pod, i));
 
 export async function idleWorkers(options: SceneOptions, say: Say): Promise<IdleWorkersResult> {
-  const { rounds = 3 } = options;
+  const rounds = options.quick ? 1 : (options.rounds ?? 3);
   say("idle-workers: pod A publishes for its own users, pod B's users get nothing");
   const pace = new Pace(options.seconds - STOP_S, 2 * rounds, ASIDE_S);
   const fleet = await startFleet({ pods: 2, workers: 0 });
@@ -52,7 +54,7 @@ export async function idleWorkers(options: SceneOptions, say: Say): Promise<Idle
   try {
     crew = await startCrew(fleet, users);
     const { workers, browsers } = crew;
-    await warmUp(fleet);
+    await warmUp(fleet, WARM_STREAMS, () => decodedBy([...workers.direct, ...workers.sidecar]));
     for (let round = 0; round < rounds; round++) {
       for (const way of round % 2 === 0 ? ways : ways.toReversed()) {
         const idle = workers[way][B]!;
@@ -107,6 +109,7 @@ function resultOf(legs: Record<Way, Leg[]>, decoded: Record<Way, number>): IdleW
     podShare: share((leg) => leg.workersMs[B]! + (leg.sidecarsMs[B] ?? 0)),
     goals: [goal("CPU of an idle pod's worker, share of direct", "most", 0.05, workerShare?.median)],
     notes: [
+      "each sidecar has a state directory, as the injector gives it: from there on it may know its pod's users",
       "each user has a socket.io-client at its own pod; the worker notes it in the session pool, through the pod's sidecar, and then lets it join its room",
     ],
   };

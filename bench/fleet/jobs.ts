@@ -53,7 +53,8 @@ export interface OpenRequest {
 
 export interface Heard {
   messages: number;
-  payloadBytes: number;
+  /** Connections that were closed by the other side since they were last mended. */
+  dropped: number;
 }
 
 export interface Sightings {

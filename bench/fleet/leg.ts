@@ -32,6 +32,7 @@ const sleep = (seconds: number) => new Promise((resolve) => setTimeout(resolve, 
 /** A process this close to a whole core has no room left, nor has a machine with less than this much idle. */
 const FULL_CORE = 0.93;
 const CORES_LEFT = 0.1;
+const QUIET_LOOKS = 50;
 /** Streams that fall further behind than this are not keeping up, milliseconds. */
 const BEHIND_MS = 100;
 
@@ -52,6 +53,7 @@ interface Look {
   ours: number;
   machine: number;
   heard: number;
+  dropped: number;
 }
 
 async function look(fleet: Fleet, line: Line, options: LoadOptions): Promise<Look> {
@@ -76,6 +78,7 @@ async function look(fleet: Fleet, line: Line, options: LoadOptions): Promise<Loo
     self,
     ours: sum(workers) + publishers + sum(sidecars) + sum(cpu([...others, ...(options.bystanders ?? [])])) + self,
     machine,
+    dropped: sum(heard.map(({ dropped }) => dropped)),
     heard: sum(heard.map(({ messages }) => messages)) + ((await options.workersHeard?.()) ?? 0),
   };
 }
@@ -83,6 +86,7 @@ async function look(fleet: Fleet, line: Line, options: LoadOptions): Promise<Loo
 /** Runs one leg. Publishers stop at its end, and what they had under way has arrived. */
 export async function runLeg(fleet: Fleet, options: LoadOptions): Promise<Leg> {
   const line = fleet.line(options.way);
+  await Promise.all(fleet.listeners.map((hand) => hand.ask("mend", line.way)));
   const busy = fleet.publishers.filter((_, pod) => (options.streams[pod] ?? 0) > 0);
   await Promise.all(
     busy.map(async (hand) => {
@@ -103,6 +107,7 @@ export async function runLeg(fleet: Fleet, options: LoadOptions): Promise<Leg> {
   const rss = line.sidecars.map(({ pid }) => rssMiB(pid));
   // What is under way arrives before the next leg begins.
   await sleep(0.25);
+  if (options.workersHeard !== undefined) await quiet(options.workersHeard);
   await Promise.all(fleet.listeners.map((hand) => hand.ask("time", false)));
   const seen = await Promise.all(fleet.listeners.map((hand) => hand.ask<Sightings>("sightings", line.way)));
   return legOf(
@@ -118,6 +123,17 @@ export async function runLeg(fleet: Fleet, options: LoadOptions): Promise<Leg> {
       seen,
     ),
   );
+}
+
+/** Waits until real workers have worked off what they have behind them: the next leg is not to pay for it. */
+export async function quiet(heard: () => Promise<number>): Promise<void> {
+  let before = -1;
+  for (let i = 0; i < QUIET_LOOKS; i++) {
+    const now = await heard();
+    if (now === before) return;
+    before = now;
+    await sleep(0.2);
+  }
 }
 
 /** Times from pod to pod; what a pod hears of itself is not one of them. */
@@ -166,6 +182,7 @@ function legOf(
   const busiest = sidecarsMs.length > 0 ? Math.max(...sidecarsMs) / 1000 / seconds : null;
   const machineCores = (after.machine - before.machine) / 1000 / seconds;
   const backlog = ends.reduce((sum, end) => sum + end.backlog, 0);
+  const full = after.dropped > 0 ? "listeners" : saturation(serverCores, busiest, machineCores, lateness);
   return {
     way: options.way,
     streams: options.streams.reduce((sum, streams) => sum + streams, 0),
@@ -196,7 +213,8 @@ function legOf(
     lateness,
     backlog,
     errors: total((mark) => mark.errors),
-    saturated: saturation(serverCores, busiest, machineCores, lateness),
+    dropped: after.dropped,
+    saturated: full,
   };
 }
 

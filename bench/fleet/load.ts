@@ -8,16 +8,17 @@ import { type Goal, goal, type Way } from "./figures.js";
 import { startFleet } from "./fleet.js";
 import { type LoadOptions, spreadStreams } from "./leg.js";
 import { type OneWay, oneWay } from "./one-way.js";
-import { Pace } from "./pace.js";
 import {
-  ASIDE_S,
   FPS,
+  findLimit,
   JOB,
+  type Limit,
   type LoadPoint,
+  type Part,
+  paceOf,
   type Say,
   type SceneOptions,
   SHAPE,
-  STOP_S,
   TOKENS,
   takeTurns,
   WARM_S,
@@ -31,6 +32,8 @@ export interface LoadSetting {
   /** "light": connections that count and drop. "python-socketio": real servers with a browser for each user of their pod. */
   workers: "light" | "python-socketio";
   points: LoadPoint[];
+  /** Where each way gives out, if that was looked for. */
+  limits: Limit[];
 }
 
 export interface LoadResult {
@@ -46,8 +49,16 @@ export interface LoadResult {
 const PODS = 4;
 const STREAMS = [1, 10, 30, 100, 300];
 const PYTHON_STREAMS = [10, 30];
-async function light(workersPerPod: number, seconds: number, rounds: number, say: Say): Promise<LoadSetting> {
-  const pace = new Pace(seconds - STOP_S, STREAMS.length * 2 * rounds, ASIDE_S);
+/** Where the search for what gives out begins, and where it ends. */
+const LIMIT_STREAMS = [300, 1_200] as const;
+const LIMIT_S = 2.5;
+const LIMIT_ALL_S = 20;
+const QUICK = { light: [1, 10, 100], python: [10] };
+/** Real workers manage fewer streams than light ones. */
+const PYTHON_WARM_STREAMS = 12;
+
+async function light(workersPerPod: number, part: Part & { limit?: boolean }, say: Say): Promise<LoadSetting> {
+  const pace = paceOf({ ...part, seconds: part.seconds - (part.limit ? LIMIT_ALL_S : 0) });
   say(`load: ${PODS} pods × ${workersPerPod} light workers`);
   const fleet = await startFleet({ pods: PODS, workers: workersPerPod, chatAt: chatAt(SHAPE) });
   try {
@@ -59,23 +70,25 @@ async function light(workersPerPod: number, seconds: number, rounds: number, say
       warm: WARM_S,
       seconds: pace.next(),
     });
-    const points = await takeTurns(fleet, STREAMS, rounds, legOf, say);
-    return { pods: PODS, workersPerPod, workers: "light", points };
+    const points = await takeTurns(fleet, part.loads, part.rounds, legOf, say);
+    const limitOf = (way: Way, streams: number) => ({ ...legOf(way, streams), seconds: LIMIT_S });
+    const limits = part.limit ? await findLimit(fleet, ...LIMIT_STREAMS, limitOf, say) : [];
+    return { pods: PODS, workersPerPod, workers: "light", points, limits };
   } finally {
     await fleet.stop();
   }
 }
 
-async function real(seconds: number, rounds: number, say: Say): Promise<LoadSetting> {
-  const pace = new Pace(seconds - STOP_S, PYTHON_STREAMS.length * 2 * rounds, ASIDE_S);
+async function real(part: Part, say: Say): Promise<LoadSetting> {
+  const pace = paceOf(part);
   say(`load: ${PODS} pods × 1 python-socketio worker`);
   const fleet = await startFleet({ pods: PODS, workers: 0 });
   let crew: Crew | undefined;
   try {
-    const most = spreadStreams(Math.max(...PYTHON_STREAMS), PODS);
+    const most = spreadStreams(Math.max(...part.loads), PODS);
     crew = await startCrew(fleet, (pod) => Array.from({ length: most[pod]! }, (_, i) => userOf(pod, i)));
     const { workers, browsers } = crew;
-    await warmUp(fleet);
+    await warmUp(fleet, PYTHON_WARM_STREAMS, () => decodedBy([...workers.direct, ...workers.sidecar]));
     const legOf = (way: Way, streams: number): LoadOptions => ({
       way,
       streams: spreadStreams(streams, PODS),
@@ -86,8 +99,8 @@ async function real(seconds: number, rounds: number, say: Say): Promise<LoadSett
       workersHeard: () => decodedBy(workers[way]),
       bystanders: [browsers.pid],
     });
-    const points = await takeTurns(fleet, PYTHON_STREAMS, rounds, legOf, say);
-    return { pods: PODS, workersPerPod: 1, workers: "python-socketio", points };
+    const points = await takeTurns(fleet, part.loads, part.rounds, legOf, say);
+    return { pods: PODS, workersPerPod: 1, workers: "python-socketio", points, limits: [] };
   } finally {
     await crew?.stop();
     await fleet.stop();
@@ -100,59 +113,48 @@ function meanBytes(): number {
   return Math.round(frames.reduce((sum, { payload }) => sum + payload.length, 0) / frames.length);
 }
 
+function goalsOf(settings: readonly LoadSetting[]): Goal[] {
+  return settings.flatMap(({ workersPerPod, workers, points }) =>
+    points.flatMap((point) => {
+      const { streams, serverTimesLess, totalTimesLess, addedP50Ms, addedP99Ms } = point;
+      const where = `${PODS} × ${workersPerPod} ${workers}, ${streams} streams:`;
+      const goals: Goal[] = [];
+      if (streams < 100) goals.push(goal(`${where} server CPU, times less`, "least", 1, serverTimesLess?.median));
+      if (streams >= 10) goals.push(goal(`${where} all CPU, times less`, "least", 1, totalTimesLess?.median));
+      if (streams === 100 && workersPerPod === 4) {
+        goals.push(goal(`${where} server CPU, times less`, "least", 10, serverTimesLess?.median));
+      }
+      if (streams === 100) {
+        goals.push(goal(`${where} added latency p50, ms`, "most", 1, addedP50Ms));
+        goals.push(goal(`${where} added latency p99, ms`, "most", 8, addedP99Ms));
+      }
+      return goals;
+    }),
+  );
+}
+
 export async function load(options: SceneOptions, say: Say): Promise<LoadResult> {
-  const { seconds, rounds = 3 } = options;
+  const { quick = false } = options;
+  const rounds = quick ? 1 : (options.rounds ?? 3);
   // The shares in which the parts need time: by their legs.
-  const share = seconds / 16;
-  const four = await light(1, share * 6, rounds, say);
-  const sixteen = await light(4, share * 6, rounds, say);
-  const python = await real(share * 2.5, rounds, say);
-  const ways12 = await oneWay({ seconds: share * 1.5, rounds }, say);
-  const settings = [four, sixteen, python];
-  const at = (setting: LoadSetting, streams: number) => setting.points.find((point) => point.streams === streams);
-  const goals = [
-    goal("4 × 4, 100 streams: server CPU, times less", "least", 10, at(sixteen, 100)?.serverTimesLess?.median),
-    ...[1, 10, 30].map((streams) =>
-      goal(
-        `4 × 4, ${streams} streams: server CPU, times less`,
-        "least",
-        1,
-        at(sixteen, streams)?.serverTimesLess?.median,
-      ),
-    ),
-    ...[1, 10, 30].map((streams) =>
-      goal(`4 × 1, ${streams} streams: server CPU, times less`, "least", 1, at(four, streams)?.serverTimesLess?.median),
-    ),
-    ...PYTHON_STREAMS.map((streams) =>
-      goal(
-        `4 × 1 python-socketio, ${streams} streams: all CPU, times less`,
-        "least",
-        1,
-        at(python, streams)?.totalTimesLess?.median,
-      ),
-    ),
-    ...[10, 30, 100].map((streams) =>
-      goal(
-        `4 × 4 light, ${streams} streams: all CPU, times less`,
-        "least",
-        1,
-        at(sixteen, streams)?.totalTimesLess?.median,
-      ),
-    ),
-    goal("4 × 4, 100 streams: added latency p50, ms", "most", 1, at(sixteen, 100)?.addedP50Ms),
-    goal("4 × 4, 100 streams: added latency p99, ms", "most", 8, at(sixteen, 100)?.addedP99Ms),
-    ...ways12.flatMap((one) => one.goals),
-  ];
+  const share = options.seconds / (quick ? 10 : 16);
+  const loads = quick ? QUICK.light : STREAMS;
+  const settings: LoadSetting[] = [];
+  if (!quick) settings.push(await light(1, { seconds: share * 6, rounds, loads }, say));
+  settings.push(await light(4, { seconds: share * 6, rounds, loads, limit: !quick }, say));
+  const pythonLoads = quick ? QUICK.python : PYTHON_STREAMS;
+  settings.push(await real({ seconds: share * 2.5, rounds, loads: pythonLoads }, say));
+  const apart = await oneWay({ seconds: share * 1.5, rounds }, say);
   return {
     scene: "load",
     shape: SHAPE,
     tokensPerSecond: FPS,
     settings,
-    oneWay: ways12,
-    goals,
+    oneWay: apart,
+    goals: [...goalsOf(settings), ...apart.flatMap(({ goals }) => goals)],
     notes: [
       `payloads ${meanBytes()} B in the mean, as recorded answers of 600 tokens have; each stream begins somewhere in its answer`,
-      "light workers subscribe, count and drop; they parse nothing, so their CPU is the least that a worker can cost",
+      "light workers subscribe, count and drop; they parse nothing, so their CPU is the least that a worker can cost, and so is what sidecars can save of it",
       "python-socketio workers receive, decode and send to the browsers of their own pod's users: a quarter of the frames; each has a socket.io-client",
       "all CPU = server + workers + sidecars; the processes that publish in the apps' place are not in it",
       "latency is from PUBLISH written to payload read by a worker of another pod, all frames of one stream of each pod",

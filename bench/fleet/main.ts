@@ -1,5 +1,5 @@
 /**
- * `npm run bench:fleet -- [--only load,bytes] [--seconds N] [--rounds N] [--out FILE]`: the fleet's scenes on their own, one after
+ * `npm run bench:fleet -- [--only load,bytes] [--seconds N] [--rounds N] [--quick] [--out FILE]`: the fleet's scenes on their own, one after
  * the other; N is the time for all of them. Prints what it measures and writes it as JSON.
  */
 import { writeFileSync } from "node:fs";
@@ -11,8 +11,9 @@ import { type SceneName, scenes, shares } from "./scenes.js";
 const { values: flags } = parseArgs({
   options: {
     only: { type: "string", default: Object.keys(scenes).join(",") },
-    seconds: { type: "string", default: "700" },
+    seconds: { type: "string", default: "720" },
     rounds: { type: "string", default: "3" },
+    quick: { type: "boolean", default: false },
     out: { type: "string" },
   },
 });
@@ -25,7 +26,7 @@ say(`${availableParallelism()} cores, Node ${process.version}, load average ${lo
 for (const name of names) {
   const seconds = (Number(flags.seconds) * shares[name]) / whole;
   const began = performance.now();
-  results[name] = await scenes[name]({ seconds, rounds: Number(flags.rounds) }, say);
+  results[name] = await scenes[name]({ seconds, rounds: Number(flags.rounds), quick: flags.quick }, say);
   say(`${name}: ${((performance.now() - began) / 1000).toFixed(0)} s of ${seconds.toFixed(0)} s`);
   for (const { goal, measured, is, bound, met } of results[name].goals) {
     const verdict = met === null ? "not measured" : met ? "met" : "missed";

@@ -15,9 +15,12 @@ const CHAT_DIGITS = 8;
 const F = 102;
 
 interface Group {
+  request: OpenRequest;
   drains: Drain[];
-  sockets: Socket[];
+  sockets: Set<Socket>;
   seen: Sightings;
+  /** Connections that the other side has closed: servers do that to who reads too slowly. */
+  dropped: number;
 }
 
 const groups = new Map<string, Group>();
@@ -54,8 +57,12 @@ function open(request: OpenRequest, group: Group): Promise<void> {
       },
     });
     group.drains.push(drain);
-    group.sockets.push(socket);
-    socket.once("error", reject);
+    group.sockets.add(socket);
+    socket.on("error", reject);
+    socket.on("close", () => {
+      if (group.sockets.delete(socket)) group.dropped++;
+      reject(new Error("a listener's connection was closed"));
+    });
     socket.once("connect", () => {
       socket.write(encodeRequest(["SUBSCRIBE", ...request.names]));
       eventually("all is subscribed", () => drain.acks >= request.names.length, 20_000).then(() => resolve(), reject);
@@ -65,7 +72,8 @@ function open(request: OpenRequest, group: Group): Promise<void> {
 
 serve({
   open: async (request: OpenRequest) => {
-    const group = groups.get(request.group) ?? { drains: [], sockets: [], seen: { pods: [], keys: [], times: [] } };
+    const seen = { pods: [], keys: [], times: [] };
+    const group = groups.get(request.group) ?? { request, drains: [], sockets: new Set(), seen, dropped: 0 };
     groups.set(request.group, group);
     await Promise.all(Array.from({ length: request.connections }, () => open(request, group)));
   },
@@ -73,7 +81,14 @@ serve({
   heard: (name: string): Heard => {
     const drains = groups.get(name)?.drains ?? [];
     const sum = (of: (drain: Drain) => number) => drains.reduce((total, drain) => total + of(drain), 0);
-    return { messages: sum((drain) => drain.messages), payloadBytes: sum((drain) => drain.payloadBytes) };
+    return { messages: sum((drain) => drain.messages), dropped: groups.get(name)?.dropped ?? 0 };
+  },
+  /** Connects anew who was dropped. */
+  mend: async (name: string) => {
+    const group = groups.get(name);
+    if (group === undefined) return;
+    await Promise.all(Array.from({ length: group.dropped }, () => open(group.request, group)));
+    group.dropped = 0;
   },
   time: (on: boolean) => {
     timing = on;
@@ -85,9 +100,5 @@ serve({
     const seen = { pods: [...group.seen.pods], keys: [...group.seen.keys], times: [...group.seen.times] };
     for (const list of [group.seen.pods, group.seen.keys, group.seen.times]) list.length = 0;
     return seen;
-  },
-  close: (name: string) => {
-    for (const socket of groups.get(name)?.sockets ?? []) socket.destroy();
-    groups.delete(name);
   },
 });

@@ -4,13 +4,16 @@
 import type { Shape } from "../generate.js";
 import { type Leg, type LegSummary, type Spread, summarize, timesLess, type Way, ways } from "./figures.js";
 import type { Fleet } from "./fleet.js";
-import { type LoadOptions, runLeg, spreadStreams } from "./leg.js";
+import { type LoadOptions, quiet, runLeg, spreadStreams } from "./leg.js";
+import { Pace } from "./pace.js";
 
 export interface SceneOptions {
   /** About how long the scene may take, all that it starts and ends included. */
   seconds: number;
   /** How often each leg is run. */
   rounds?: number;
+  /** Fewer loads and one round: whether everything works, and roughly what comes of it. */
+  quick?: boolean;
 }
 export type Say = (text: string) => void;
 
@@ -51,18 +54,58 @@ export const STOP_S = 1;
 /** Before the first leg. */
 const WARM_STREAMS = 60;
 const WARM_UP_S = 4;
+
+/** Part of a scene: its seconds, rounds and loads. */
+export interface Part {
+  seconds: number;
+  rounds: number;
+  loads: readonly number[];
+}
+
+/** Ends in time, with what ends the part. */
+export function paceOf({ seconds, rounds, loads }: Part): Pace {
+  return new Pace(seconds - STOP_S, loads.length * ways.length * rounds, ASIDE_S);
+}
+
 /**
  * Lets every process of a fleet work for some seconds before anything is measured: code that has just been started is slow for
  * its first thousands of frames, and pods live for days.
+ * @param streams as many as its workers manage
+ * @param heard what real workers have heard: they may still be at it
  */
-export async function warmUp(fleet: Fleet): Promise<void> {
-  const streams = spreadStreams(WARM_STREAMS, fleet.options.pods);
-  const rest = new Promise((resolve) => setTimeout(resolve, (WARM_UP_S + 1.5) * 1000));
-  await Promise.all(
-    Object.values(fleet.lines).map(({ way }) => runLeg(fleet, { way, streams, job: JOB, warm: 0, seconds: WARM_UP_S })),
-  );
-  // Real workers may have fallen behind.
-  await rest;
+export async function warmUp(fleet: Fleet, streams = WARM_STREAMS, heard?: () => Promise<number>): Promise<void> {
+  const load = { streams: spreadStreams(streams, fleet.options.pods), job: JOB, warm: 0, seconds: WARM_UP_S };
+  await Promise.all(Object.values(fleet.lines).map(({ way }) => runLeg(fleet, { way, ...load })));
+  if (heard !== undefined) await quiet(heard);
+}
+
+/** The most that a way has carried, and what had no room left then; null: nothing was full at the most streams tried. */
+export interface Limit {
+  way: Way;
+  streams: number;
+  framesPerSecond: number;
+  full: string | null;
+}
+
+/** Doubles the streams until something is full. One leg each: this says where, not how much. */
+export async function findLimit(
+  fleet: Fleet,
+  from: number,
+  most: number,
+  legOf: (way: Way, streams: number) => LoadOptions,
+  say: Say,
+): Promise<Limit[]> {
+  const limits: Limit[] = [];
+  for (const way of ways) {
+    for (let streams = from; ; streams *= 2) {
+      const leg = await runLeg(fleet, legOf(way, streams));
+      say(lineOf(leg));
+      if (leg.saturated === null && streams * 2 <= most) continue;
+      limits.push({ way, streams, framesPerSecond: leg.published / leg.seconds, full: leg.saturated });
+      break;
+    }
+  }
+  return limits;
 }
 
 /** Runs every load both ways, `rounds` times, in turns; which way is first changes from round to round. */
@@ -88,7 +131,7 @@ export async function takeTurns(
 
 function lineOf(leg: Leg): string {
   const cores = (ms: number) => (ms / 1000 / leg.seconds).toFixed(2);
-  const late = leg.saturated === null ? "" : `, ${leg.saturated} full, ${leg.backlog} behind`;
+  const late = leg.saturated === null ? "" : `, ${leg.saturated} full, ${leg.backlog} behind, ${leg.dropped} dropped`;
   return (
     `  ${leg.way.padEnd(7)} ${String(leg.streams).padStart(5)} streams ${(leg.published / leg.seconds).toFixed(0).padStart(6)} frames/s ` +
     `server ${leg.serverUsPerPublished.toFixed(1).padStart(6)} µs  cores: server ${cores(leg.serverMs)}, sidecars ${cores(leg.sidecarMs)}, ` +
