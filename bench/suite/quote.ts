@@ -6,7 +6,7 @@ import { markdownTable } from "./markdown.js";
 import { type Shown, tableText } from "./report.js";
 import type { Table } from "./section.js";
 
-const block = /(<!-- bench ([\w-]+) -->\n)([\s\S]*?)(<!-- \/bench -->)/g;
+const block = /(<!-- bench ([\w.-]+) -->\n)([\s\S]*?)(<!-- \/bench -->)/g;
 
 /** What can be quoted: all tables by name, all plots by name, and the goals. */
 export function quotable(shown: readonly Shown[], base: string): Map<string, string> {

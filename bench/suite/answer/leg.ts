@@ -26,6 +26,14 @@ export interface LegResult extends Traffic {
   seconds: number;
 }
 
+/**
+ * The publisher is never farther ahead of a listener than this. A sidecar replaces old frames by newer ones for a reader that is
+ * 8 MiB behind, which is not what is compared here.
+ */
+const AHEAD_BYTES = 2 * 1024 * 1024;
+/** Looked at once in so many frames. */
+const LOOK_EVERY = 8;
+
 /** Runs a leg; one result for each part that is measured, in order. Closes all connections. */
 export async function runLeg(stack: Stack, plan: LegPlan): Promise<LegResult[]> {
   const port = (pod: number) => (plan.way === "direct" ? stack.server.port : stack.sidecars[pod]!.port);
@@ -38,8 +46,9 @@ export async function runLeg(stack: Stack, plan: LegPlan): Promise<LegResult[]> 
     const results: LegResult[] = [];
     let expected: Expectation = { bytes: 0, crc: 0 };
     for (const { frames, measured } of plan.parts) {
+      const before = expected.bytes;
       expected = expectation(messageBytes(frames, plan.channel), expected);
-      const result = await runPart(stack, publisher, listeners, frames, expected, plan);
+      const result = await runPart(stack, publisher, listeners, { frames, before, expected }, plan);
       if (measured) results.push(result);
     }
     return results;
@@ -54,17 +63,20 @@ async function runPart(
   stack: Stack,
   publisher: Publisher,
   listeners: readonly Listener[],
-  frames: readonly MadeFrame[],
-  expected: Expectation,
+  { frames, before, expected }: { frames: readonly MadeFrame[]; before: number; expected: Expectation },
   { channel, pace }: LegPlan,
 ): Promise<LegResult> {
   let seconds = 0;
+  let said = before;
   const traffic = await stack.during(async () => {
     const began = performance.now();
     for (const [i, frame] of frames.entries()) {
       const early = pace === undefined ? 0 : began + (i / pace) * 1000 - performance.now();
       if (early > 0.5) await new Promise((resolve) => setTimeout(resolve, early));
       await publisher.publish(frame);
+      // Heads left aside: a little less than what listeners have to hear.
+      if (frame.channel.equals(channel)) said += frame.payload.length;
+      if (i % LOOK_EVERY === 0) await Promise.all(listeners.map((one) => one.reached(said - AHEAD_BYTES)));
     }
     await Promise.all(listeners.map((one) => one.heard(expected)));
     seconds = (performance.now() - began) / 1000;

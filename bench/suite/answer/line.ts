@@ -124,15 +124,15 @@ export class Listener {
     return new Listener(socket, seen.length > acknowledged.length ? seen.subarray(acknowledged.length) : undefined);
   }
 
-  /**
-   * Resolves when as much has come as was published, and it is the same.
-   * @throws where it is not, or does not come within 30 s
-   */
-  async heard(expected: Expectation): Promise<void> {
-    const end = performance.now() + 30_000;
-    while (this.#bytes < expected.bytes) {
+  /** Resolves when so many bytes have come. @throws where the connection ends, or nothing has come for 15 s */
+  async reached(bytes: number): Promise<void> {
+    let seen = -1;
+    let end = 0;
+    while (this.#bytes < bytes) {
       if (this.#error !== undefined) throw this.#error;
-      if (performance.now() > end) throw new Error(`a listener has ${this.#bytes} of ${expected.bytes} bytes`);
+      if (this.#bytes > seen) end = performance.now() + 15_000;
+      else if (performance.now() > end) throw new Error(`a listener has ${this.#bytes} of ${bytes} bytes`);
+      seen = this.#bytes;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, 200);
         this.#wake = () => {
@@ -141,6 +141,14 @@ export class Listener {
         };
       });
     }
+  }
+
+  /**
+   * Resolves when as much has come as was published, and it is the same.
+   * @throws where it is not, or does not come
+   */
+  async heard(expected: Expectation): Promise<void> {
+    await this.reached(expected.bytes);
     if (this.#bytes !== expected.bytes || this.#crc !== expected.crc) {
       throw new Error(`a listener heard other bytes than were published (${this.#bytes}, not ${expected.bytes})`);
     }

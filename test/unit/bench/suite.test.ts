@@ -161,9 +161,10 @@ test("a section that fails is recorded, and one whose tables fail as well", asyn
 
 test("a document is brought up to date between its marks, again and again, and says what it lacks", () => {
   const texts = quotable(show(run, [counting]), "../bench/results/x");
-  const document = "before\n<!-- bench count -->\nold\n<!-- /bench -->\nafter\n<!-- bench none -->\n<!-- /bench -->\n";
+  const document =
+    "before\n<!-- bench count -->\nold\n<!-- /bench -->\nafter\n<!-- bench plot-none-0.11.0 -->\n<!-- /bench -->\n";
   const once = quote(document, texts);
-  assert.deepEqual(once.unknown, ["none"]);
+  assert.deepEqual(once.unknown, ["plot-none-0.11.0"]);
   assert.match(
     once.text,
     /^before\n<!-- bench count -->\n\n\*\*How many\*\*[\s\S]*\| all +\| +3 \|\n\n<!-- \/bench -->\nafter\n/,
