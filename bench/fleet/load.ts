@@ -40,7 +40,10 @@ export interface LoadResult {
   scene: "load";
   shape: Shape;
   tokensPerSecond: number;
+  /** Light workers, whose users are unknown, so that every pod hears every frame; and real ones with sticky sockets. */
   settings: LoadSetting[];
+  /** Real workers, every socket at another pod than the one that publishes for it. */
+  elsewhere: LoadSetting;
   oneWay: OneWay[];
   goals: Goal[];
   notes: string[];
@@ -56,6 +59,8 @@ const LIMIT_ALL_S = 20;
 const QUICK = { light: [1, 10, 100], python: [10] };
 /** Real workers manage fewer streams than light ones. */
 const PYTHON_WARM_STREAMS = 12;
+/** Users of a pod whose sockets are at the next one are numbered from here. */
+const MOVED = 0x100;
 
 async function light(workersPerPod: number, part: Part & { limit?: boolean }, say: Say): Promise<LoadSetting> {
   const pace = paceOf({ ...part, seconds: part.seconds - (part.limit ? LIMIT_ALL_S : 0) });
@@ -79,28 +84,42 @@ async function light(workersPerPod: number, part: Part & { limit?: boolean }, sa
   }
 }
 
-async function real(part: Part, say: Say): Promise<LoadSetting> {
-  const pace = paceOf(part);
-  say(`load: ${PODS} pods × 1 python-socketio worker`);
+/** Users' sockets are at the pod that publishes for them, and then at the next one. */
+async function real(part: Part, say: Say): Promise<{ sticky: LoadSetting; elsewhere: LoadSetting }> {
+  const most = Math.max(...part.loads);
+  const pace = paceOf({ ...part, loads: [...part.loads, most] });
   const fleet = await startFleet({ pods: PODS, workers: 0 });
   let crew: Crew | undefined;
   try {
-    const most = spreadStreams(Math.max(...part.loads), PODS);
-    crew = await startCrew(fleet, (pod) => Array.from({ length: most[pod]! }, (_, i) => userOf(pod, i)));
+    const each = spreadStreams(most, PODS);
+    const usersOf = (pod: number) => Array.from({ length: each[pod]! }, (_, i) => userOf(pod, i));
+    // Each pod's browsers: those for whom it publishes, and those for whom the pod before it does.
+    const moved = (pod: number) => usersOf(pod).map((_, i) => userOf(pod + MOVED, i));
+    crew = await startCrew(fleet, (pod) => [...usersOf(pod), ...moved((pod + PODS - 1) % PODS)]);
     const { workers, browsers } = crew;
     await warmUp(fleet, PYTHON_WARM_STREAMS, () => decodedBy([...workers.direct, ...workers.sidecar]));
-    const legOf = (way: Way, streams: number): LoadOptions => ({
-      way,
-      streams: spreadStreams(streams, PODS),
-      job: JOB,
-      warm: WARM_S,
-      seconds: pace.next(),
-      workers: workers[way].map(({ pid }) => pid),
-      workersHeard: () => decodedBy(workers[way]),
-      bystanders: [browsers.pid],
-    });
-    const points = await takeTurns(fleet, part.loads, part.rounds, legOf, say);
-    return { pods: PODS, workersPerPod: 1, workers: "python-socketio", points, limits: [] };
+    const legOf =
+      (usersAt: (pod: number) => string[]) =>
+      (way: Way, streams: number): LoadOptions => ({
+        way,
+        streams: spreadStreams(streams, PODS),
+        job: JOB,
+        usersAt,
+        warm: WARM_S,
+        seconds: pace.next(),
+        workers: workers[way].map(({ pid }) => pid),
+        workersHeard: () => decodedBy(workers[way]),
+        bystanders: [browsers.pid],
+      });
+    const setting = { pods: PODS, workersPerPod: 1, workers: "python-socketio" } as const;
+    say(`load: ${PODS} pods × 1 python-socketio worker, sockets at the publishing pod`);
+    const sticky = await takeTurns(fleet, part.loads, part.rounds, legOf(usersOf), say);
+    say(`load: ${PODS} pods × 1 python-socketio worker, sockets at the next pod`);
+    const elsewhere = await takeTurns(fleet, [most], part.rounds, legOf(moved), say);
+    return {
+      sticky: { ...setting, limits: [], points: sticky },
+      elsewhere: { ...setting, limits: [], points: elsewhere },
+    };
   } finally {
     await crew?.stop();
     await fleet.stop();
@@ -113,11 +132,11 @@ function meanBytes(): number {
   return Math.round(frames.reduce((sum, { payload }) => sum + payload.length, 0) / frames.length);
 }
 
-function goalsOf(settings: readonly LoadSetting[]): Goal[] {
+function goalsOf(settings: readonly LoadSetting[], which = ""): Goal[] {
   return settings.flatMap(({ workersPerPod, workers, points }) =>
     points.flatMap((point) => {
       const { streams, serverTimesLess, totalTimesLess, addedP50Ms, addedP99Ms } = point;
-      const where = `${PODS} × ${workersPerPod} ${workers}, ${streams} streams:`;
+      const where = `${PODS} × ${workersPerPod} ${workers}${which}, ${streams} streams:`;
       const goals: Goal[] = [];
       if (streams < 100) goals.push(goal(`${where} server CPU, times less`, "least", 1, serverTimesLess?.median));
       if (streams >= 10) goals.push(goal(`${where} all CPU, times less`, "least", 1, totalTimesLess?.median));
@@ -137,25 +156,32 @@ export async function load(options: SceneOptions, say: Say): Promise<LoadResult>
   const { quick = false } = options;
   const rounds = quick ? 1 : (options.rounds ?? 3);
   // The shares in which the parts need time: by their legs.
-  const share = options.seconds / (quick ? 10 : 16);
+  const share = options.seconds / (quick ? 11 : 17);
   const loads = quick ? QUICK.light : STREAMS;
   const settings: LoadSetting[] = [];
   if (!quick) settings.push(await light(1, { seconds: share * 6, rounds, loads }, say));
   settings.push(await light(4, { seconds: share * 6, rounds, loads, limit: !quick }, say));
   const pythonLoads = quick ? QUICK.python : PYTHON_STREAMS;
-  settings.push(await real({ seconds: share * 2.5, rounds, loads: pythonLoads }, say));
+  const { sticky, elsewhere } = await real({ seconds: share * 3.5, rounds, loads: pythonLoads }, say);
+  settings.push(sticky);
   const apart = await oneWay({ seconds: share * 1.5, rounds }, say);
   return {
     scene: "load",
     shape: SHAPE,
     tokensPerSecond: FPS,
     settings,
+    elsewhere,
     oneWay: apart,
-    goals: [...goalsOf(settings), ...apart.flatMap(({ goals }) => goals)],
+    goals: [
+      ...goalsOf(settings),
+      ...goalsOf([elsewhere], ", sockets elsewhere"),
+      ...apart.flatMap(({ goals }) => goals),
+    ],
     notes: [
       `payloads ${meanBytes()} B in the mean, as recorded answers of 600 tokens have; each stream begins somewhere in its answer`,
+      "light workers' users are not in the session pool, so no frame is kept from a pod that does not need it: the worst case, and that of releases without user rooms",
       "light workers subscribe, count and drop; they parse nothing, so their CPU is the least that a worker can cost, and so is what sidecars can save of it",
-      "python-socketio workers receive, decode and send to the browsers of their own pod's users: a quarter of the frames; each has a socket.io-client",
+      "python-socketio workers receive, decode and send to the browsers of their own pod's users, each of whom has a socket.io-client and is in the session pool",
       "all CPU = server + workers + sidecars; the processes that publish in the apps' place are not in it",
       "latency is from PUBLISH written to payload read by a worker of another pod, all frames of one stream of each pod",
     ],

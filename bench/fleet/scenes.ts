@@ -14,4 +14,4 @@ export const scenes = { load, "idle-workers": idleWorkers, bytes, growth, memory
 export type SceneName = keyof typeof scenes;
 
 /** Seconds of each in a whole run of 12 minutes. */
-export const shares: Record<SceneName, number> = { load: 350, "idle-workers": 55, bytes: 80, growth: 140, memory: 95 };
+export const shares: Record<SceneName, number> = { load: 335, "idle-workers": 70, bytes: 80, growth: 140, memory: 95 };

@@ -46,7 +46,7 @@ export const JOB: LoadOptions["job"] = {
 };
 
 /** Of a leg, beside the seconds that are measured. */
-export const WARM_S = 1;
+export const WARM_S = 0.6;
 /** What a leg takes beside the measured seconds: warming, starting and ending. */
 export const ASIDE_S = WARM_S + 0.7;
 /** Ending a fleet. */
