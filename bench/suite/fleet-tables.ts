@@ -2,7 +2,7 @@
 import type { BytesResult } from "../fleet/bytes.js";
 import type { Spread as FleetSpread, LegSummary, Way } from "../fleet/figures.js";
 import type { GrowthResult } from "../fleet/growth.js";
-import type { IdleWorkersResult } from "../fleet/idle-workers.js";
+import type { IdleCase, IdleWorkersResult } from "../fleet/idle-workers.js";
 import type { LoadResult, LoadSetting } from "../fleet/load.js";
 import type { MemoryResult } from "../fleet/memory.js";
 import type { LoadPoint } from "../fleet/turns.js";
@@ -24,12 +24,16 @@ function key({ pods, workersPerPod, workers }: LoadSetting): string {
   return `${pods}x${workersPerPod}${workers === "light" ? "" : "-python"}`;
 }
 
-function costs(setting: LoadSetting): Table {
-  const remark = ({ saturated, noisy }: LegSummary) =>
-    [...saturated.map((what) => `${what} full`), ...(noisy ? ["noisy"] : [])].join(", ");
+function costs(setting: LoadSetting, where = ""): Table {
+  const remark = ({ saturated, dropped, noisy }: LegSummary) =>
+    [
+      ...saturated.map((what) => `${what} full`),
+      ...(dropped > 0 ? [`${dropped} dropped`] : []),
+      ...(noisy ? ["noisy"] : []),
+    ].join(", ");
   return {
-    name: `load-${key(setting)}`,
-    title: `Load: ${settingName(setting)}`,
+    name: `load-${key(setting)}${where === "" ? "" : "-elsewhere"}`,
+    title: `Load: ${settingName(setting)}${where}`,
     head: [
       ...[
         "way",
@@ -111,8 +115,26 @@ function latency(settings: readonly LoadSetting[]): Table {
   };
 }
 
+function limitsOf(settings: readonly LoadSetting[]): Table {
+  return {
+    name: "load-limits",
+    title: "Load: where each way gives out",
+    head: ["pods and workers", "way", "chats", "frames/s", "full"],
+    words: 2,
+    rows: settings.flatMap((setting) =>
+      setting.limits.map(({ way, streams, framesPerSecond, full }) => [
+        settingName(setting),
+        way,
+        number(streams),
+        number(framesPerSecond),
+        full ?? "nothing",
+      ]),
+    ),
+  };
+}
+
 /** Tables of `load`. */
-export function load({ settings, oneWay, notes }: LoadResult): Table[] {
+export function load({ settings, elsewhere, oneWay, notes }: LoadResult): Table[] {
   const single: Table = {
     name: "load-one-way",
     title: "Load: one pod publishes, one listens; CPU of a sidecar for a frame",
@@ -124,8 +146,13 @@ export function load({ settings, oneWay, notes }: LoadResult): Table[] {
       show(one.sentUs, 1),
       show(one.receivedUs, 1),
     ]),
+    notes: [sentences(notes)],
   };
-  return [...settings.map(costs), latency(settings), { ...single, notes: [sentences(notes)] }];
+  const costsOf = [
+    ...settings.map((setting) => costs(setting)),
+    costs(elsewhere, ", every socket at another pod than the one that publishes for it"),
+  ];
+  return [...costsOf, limitsOf(settings), latency(settings), single].filter(({ rows }) => rows.length > 0);
 }
 
 function sentences(notes: readonly string[]): string {
@@ -133,24 +160,44 @@ function sentences(notes: readonly string[]): string {
 }
 
 /** Table of `idle-workers`. */
-export function idleWorkers({ ways, workerShare, podShare, streams, notes }: IdleWorkersResult): Table[] {
+export function idleWorkers(result: IdleWorkersResult): Table[] {
+  const { elsewhere, streams, notes } = result;
+  const cases: [string, IdleCase][] = [
+    ["at that pod", result],
+    ["at a third pod", elsewhere],
+  ];
+  const shares = cases.map(
+    ([where, one]) =>
+      `sockets ${where}: the idle worker ${show(one.workerShare, 2)}, with its sidecar ${show(one.podShare, 2)}`,
+  );
   return [
     {
       name: "idle-workers",
-      title: `CPU of a pod for ${streams} chats of another pod's users, µs a frame published`,
-      head: ["way", "frames/s", "decoded", "idle worker", "its sidecar", "publishing pod's worker", "server"],
-      rows: ways.map((one) => [
-        one.way,
-        middle(one.framesPerSecond, 0),
-        `${number(one.decodedShare * 100, 1)} %`,
-        show(one.idleWorkerUs, 1),
-        one.way === "direct" ? "" : show(one.idleSidecarUs, 1),
-        show(one.busyWorkerUs, 1),
-        show(one.serverUs, 1),
-      ]),
-      notes: [
-        `With sidecars as a share of direct: the idle worker ${show(workerShare, 2)}, with its sidecar ${show(podShare, 2)}. ${sentences(notes)}`,
+      title: `CPU of a pod for ${streams} chats of another pod, none of them its users', µs a frame published`,
+      head: [
+        "sockets",
+        "way",
+        "frames/s",
+        "decoded",
+        "idle worker",
+        "its sidecar",
+        "publishing pod's worker",
+        "server",
       ],
+      words: 2,
+      rows: cases.flatMap(([where, { ways }]) =>
+        ways.map((one) => [
+          where,
+          one.way,
+          middle(one.framesPerSecond, 0),
+          `${number(one.decodedShare * 100, 1)} %`,
+          show(one.idleWorkerUs, 1),
+          one.way === "direct" ? "" : show(one.idleSidecarUs, 1),
+          show(one.busyWorkerUs, 1),
+          show(one.serverUs, 1),
+        ]),
+      ),
+      notes: [`With sidecars as a share of direct, ${shares.join("; ")}. ${sentences(notes)}`],
     },
   ];
 }

@@ -12,7 +12,7 @@ import { number } from "./markdown.js";
 import type { AnySection, Goal, NamedPlot, Section, Table } from "./section.js";
 
 /** Seconds for each scene in a quick run. */
-const QUICK: Record<keyof typeof scenes, number> = { load: 55, "idle-workers": 16, bytes: 34, growth: 40, memory: 24 };
+const QUICK: Record<keyof typeof scenes, number> = { load: 45, "idle-workers": 18, bytes: 24, growth: 24, memory: 20 };
 
 /** A goal of a scene as the report shows it. */
 function shown({ goal, measured, bound, is, met }: FleetGoal): Goal {
@@ -38,13 +38,12 @@ function section<Result extends { goals: FleetGoal[] }>(
     name,
     about,
     budgetSeconds: { full: shares[name], quick: QUICK[name] },
-    // One round where all is in small; the scene's own number otherwise.
     run: async ({ quick, seconds }, say) => {
       const scene = scenes[name] as unknown as (
-        options: { seconds: number; rounds?: number },
+        options: { seconds: number; quick: boolean },
         say: (line: string) => void,
       ) => Promise<Result>;
-      return scene({ seconds, ...(quick ? { rounds: 1 } : {}) }, say);
+      return scene({ seconds, quick }, say);
     },
     tables: tablesOf,
     plots: plotsOf ?? (() => []),
