@@ -21,11 +21,6 @@ export function spread(values: readonly number[]): Spread {
   return { median: quantile(values, 0.5), least: quantile(values, 0), most: quantile(values, 1) };
 }
 
-/** How far runs of the same thing lie apart: (most - least) / median. */
-export function unrest({ median, least, most }: Spread): number {
-  return median === 0 ? 0 : (most - least) / median;
-}
-
 /** Mean of a list; 0 where it is empty. */
 export function mean(values: readonly number[]): number {
   return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;

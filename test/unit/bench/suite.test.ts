@@ -6,7 +6,7 @@ import { quotable, quote } from "../../../bench/suite/quote.js";
 import { markdownReport, type Run, runName, show } from "../../../bench/suite/report.js";
 import { runSection } from "../../../bench/suite/run.js";
 import type { AnySection, Outcome } from "../../../bench/suite/section.js";
-import { mean, quantile, ratio, spread, unrest } from "../../../bench/suite/statistics.js";
+import { mean, quantile, ratio, spread } from "../../../bench/suite/statistics.js";
 import { svg } from "../../../bench/suite/svg.js";
 
 test("quantiles lie between neighbours; a spread holds the ends", () => {
@@ -15,7 +15,6 @@ test("quantiles lie between neighbours; a spread holds the ends", () => {
   assert.equal(quantile([10, 2, 33], 1), 33);
   assert.ok(Number.isNaN(quantile([], 0.5)));
   assert.deepEqual(spread([5, 1, 9]), { median: 5, least: 1, most: 9 });
-  assert.equal(unrest({ median: 4, least: 3, most: 5 }), 0.5);
   assert.equal(mean([]), 0);
   assert.equal(ratio(1, 0), undefined);
 });
