@@ -4,8 +4,9 @@
 //
 //   --quick          one short round (under a minute)
 //   --rounds N       rounds (3)
-//   --ways LIST      of direct,haproxy,pipe,sidecar
-//   --connections LIST  (1,20,50)
+//   --ways LIST      of direct,haproxy,nutcracker,pipe,sidecar
+//   --connections LIST  (1,20,200)
+//   --seconds N      when to stop, whatever is left (340; 55 with --quick)
 //   --out FILE       everything as JSON
 
 import { writeFileSync } from "node:fs";
@@ -17,21 +18,24 @@ import { run as command } from "../test/setup/lib.mjs";
 import { serverBinaries, setUpServer } from "../test/setup/server.mjs";
 import { benchmarkBinary, measure } from "./proxy/measure.mjs";
 import { CHANNEL, PAYLOAD_BYTES } from "./proxy/payload.mjs";
+import { ratesOf } from "./proxy/rate.mjs";
 import { summarise, table } from "./proxy/report.mjs";
-import { direct, haproxy, pipe, sidecar } from "./proxy/ways.mjs";
+import { direct, haproxy, nutcracker, pipe, sidecar } from "./proxy/ways.mjs";
 
 const { values: options } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     rounds: { type: "string" },
-    ways: { type: "string", default: "direct,haproxy,pipe,sidecar" },
-    connections: { type: "string", default: "1,20,50" },
+    ways: { type: "string", default: "direct,haproxy,nutcracker,pipe,sidecar" },
+    connections: { type: "string", default: "1,20,200" },
+    seconds: { type: "string" },
     out: { type: "string" },
   },
 });
 const rounds = Number(options.rounds ?? (options.quick ? 1 : 3));
-const targetSeconds = options.quick ? 0.3 : 1.2;
-const endBy = performance.now() + (options.quick ? 55_000 : 340_000);
+const targetSeconds = options.quick ? 0.25 : 0.8;
+const endBy = performance.now() + 1000 * Number(options.seconds ?? (options.quick ? 55 : 340));
+const RATE = { rate: 2_000, connections: 20, seconds: options.quick ? 1.5 : 2.5, rounds: options.quick ? 2 : 4 };
 const connectionCounts = options.connections.split(",").map(Number);
 
 const CASES = [
@@ -50,7 +54,7 @@ const benchmark = await benchmarkBinary(binaries);
 const version = (await command(binaries.server, ["--version"], { env: binaries.env })).output.trim();
 const server = await startServer(binaries);
 const ways = [];
-for (const [name, open] of Object.entries({ direct, haproxy, pipe, sidecar })) {
+for (const [name, open] of Object.entries({ direct, haproxy, nutcracker, pipe, sidecar })) {
   if (!options.ways.split(",").includes(name)) continue;
   const way = await open(server.port);
   if (way === undefined) console.log(`${name}: not installed, left out`);
@@ -85,13 +89,18 @@ async function listen(way) {
   return { count, stop: child.stop };
 }
 
-/** Requests for about `targetSeconds`, from a short run that also warms the way up. */
+/** With many connections, making them must not be what is measured. */
+function secondsFor(connections) {
+  return connections < 100 ? targetSeconds : targetSeconds * 2;
+}
+
+/** Requests for about so many seconds, from a short run that also warms the way up. */
 const planned = new Map();
 async function requestsFor(kind, connections, way) {
   const key = `${kind.title}|${connections}|${way.name}`;
   if (!planned.has(key)) {
     const probe = await measure(benchmark, kind, connections, options.quick ? 1_000 : 3_000, way, server.pid);
-    planned.set(key, Math.min(2_000_000, Math.max(1_000, Math.round(probe.rps * targetSeconds))));
+    planned.set(key, Math.min(2_000_000, Math.max(1_000, Math.round(probe.rps * secondsFor(connections)))));
   }
   return planned.get(key);
 }
@@ -129,11 +138,19 @@ async function counters(way) {
 const runs = [];
 const failed = [];
 let done = 0;
+let rates = [];
+try {
+  rates = await ratesOf(ways, RATE);
+} catch (error) {
+  failed.push(`at ${RATE.rate} commands a second: ${error.message}`);
+}
 measuring: for (let round = 0; round < rounds; round++) {
   for (const kind of CASES) {
     for (const connections of connectionCounts) {
       if (kind.only !== undefined && kind.only !== connections) continue;
-      for (const way of ways) {
+      // Another order in every round: who runs behind whom must not matter.
+      for (const way of round % 2 === 0 ? ways : [...ways].reverse()) {
+        if (way.commandsOnly && kind.command === "publish") continue;
         if (performance.now() > endBy) {
           console.log("the time is up: later runs were left out");
           break measuring;
@@ -154,6 +171,10 @@ console.log(
   `\n${done} whole rounds; medians; CPU in µs a request; load average ${loadBefore} before, ${loadavg()[0].toFixed(1)} after\n`,
 );
 for (const line of table(rows)) console.log(line);
+for (const { round, way, p50, p99, late } of rates) {
+  const figures = `p50 ${p50.toFixed(3)} ms, p99 ${p99.toFixed(3)} ms, sent late p99 ${late.toFixed(2)} ms`;
+  console.log(`at ${RATE.rate}/s, round ${round}, ${way.padEnd(10)} ${figures}`);
+}
 const delivered = runs.filter((run) => run.delivered !== undefined);
 for (const run of delivered) {
   const verdict = run.delivered === run.requests ? "all" : `${run.delivered} of`;
@@ -176,6 +197,8 @@ if (options.out) {
     rounds: done,
     targetSeconds,
     ways: about,
+    rate: RATE,
+    rates,
     rows,
     runs,
     counters: said,

@@ -11,7 +11,7 @@ import { debianProgram } from "./debian-program.mjs";
 
 /**
  * @typedef {{ name: string, about: string, port: number, pid: number | undefined, admin?: string, tail?: string[],
- *   stop: () => Promise<void> }} Way
+ *   commandsOnly?: boolean, stop: () => Promise<void> }} Way
  */
 
 /** @returns {Way} no proxy at all */
@@ -26,7 +26,7 @@ export function direct(serverPort) {
  * @returns {Promise<Way | undefined>} undefined where HAProxy is not installed and cannot be fetched
  */
 export async function haproxy(serverPort) {
-  const binary = await findHaproxy();
+  const binary = await findProgram("haproxy", "haproxy", "usr/sbin/haproxy");
   if (binary === undefined) return undefined;
   const folder = mkdtempSync(join(tmpdir(), "keyframe-haproxy-"));
   const port = await freePort();
@@ -58,14 +58,49 @@ backend server
   return { name: "haproxy", about: `HAProxy ${version}, mode tcp, nbthread 1`, port, pid: started.pid, stop };
 }
 
-async function findHaproxy() {
-  const installed =
-    which("haproxy") ?? ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].find((path) => existsSync(path));
+/** A program that is installed, or Debian's package of it unpacked into .cache. */
+async function findProgram(name, debianName, path) {
+  const installed = which(name) ?? [`/usr/sbin/${name}`, `/usr/local/sbin/${name}`].find((file) => existsSync(file));
   if (installed !== undefined) return { file: installed, env: process.env };
-  return debianProgram("haproxy", "usr/sbin/haproxy").catch((error) => {
-    console.log(`haproxy: ${error.message}`);
+  return debianProgram(debianName, path).catch((error) => {
+    console.log(`${name}: ${error.message}`);
     return undefined;
   });
+}
+
+/**
+ * nutcracker (twemproxy): a proxy in C that reads commands, as the sidecar does, and sends those of all clients over one
+ * connection. It knows no PUBLISH.
+ *
+ * @returns {Promise<Way | undefined>} undefined where it is not installed and cannot be fetched
+ */
+export async function nutcracker(serverPort) {
+  const binary = await findProgram("nutcracker", "nutcracker", "usr/sbin/nutcracker");
+  if (binary === undefined) return undefined;
+  const folder = mkdtempSync(join(tmpdir(), "keyframe-nutcracker-"));
+  const port = await freePort();
+  const config = join(folder, "nutcracker.yml");
+  writeFileSync(
+    config,
+    `apps:
+  listen: 127.0.0.1:${port}
+  hash: fnv1a_64
+  distribution: ketama
+  redis: true
+  preconnect: true
+  servers:
+   - 127.0.0.1:${serverPort}:1
+`,
+  );
+  const stats = ["-a", "127.0.0.1", "-s", String(await freePort())];
+  const started = launch(binary.file, ["-c", config, "-o", join(folder, "log"), ...stats], { env: binary.env });
+  await accepting(port, started, "nutcracker");
+  const version = (await run(binary.file, ["-V"], { env: binary.env })).output.trim().split("\n")[0];
+  const stop = async () => {
+    await started.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { name: "nutcracker", about: version, port, pid: started.pid, commandsOnly: true, stop };
 }
 
 /** @returns {Promise<Way>} bench/proxy/pipe.mjs */

@@ -17,6 +17,7 @@ import {
   type PublishOutcome,
 } from "../trunk/outbound.js";
 import type { SessionContext } from "./context.js";
+import { ownPayload } from "./own-payload.js";
 import type { Requests } from "./requests.js";
 import type { Session } from "./session.js";
 
@@ -64,7 +65,7 @@ export class Publishing {
       this.#context.limitHit(publisher.queue.fullFor(bytes) ? "queueBytes" : "queueWaitMs");
       return this.#refuse(`ERR ${refusal}`);
     }
-    const payload = decoder.copyArg(2);
+    const payload = ownPayload(decoder, 2);
     const named = nameFrame(name, payload, frameName);
     if (!named) this.#context.unnamed.inc();
     this.#context.published.inc();
