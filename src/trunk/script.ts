@@ -27,6 +27,8 @@
  *   - raw, delivered: 2 × receivers, plus 1 where a side message would have been possible
  *   - a string: the server's error for this message, not delivered
  *
+ * All that is counted is counted in one command: a call from the script costs the server more than a publish to a subscriber.
+ *
  * No shebang: `#!lua` adds refusals that PUBLISH itself does not have (out of memory, stale replicas). `redis.pcall`
  * throughout: an error of one message must not take back the answer for those before it.
  */
@@ -51,29 +53,34 @@ local function numpat()
   end
   return patterns
 end
-local reachable = false
-if string.sub(ARGV[1], 2, 2) == '1' then
-  local counts = redis.pcall('PUBSUB', 'NUMSUB', inbox)
-  reachable = counts.err == nil and counts[2] > 0
-end
 local size = {s = 2, r = 2, w = 3, q = 1, Q = 1, m = 2, M = 2, n = 2, N = 2}
-local asked, place = {'~kf1~to~'}, {}
+local asked, place = {inbox}, {}
+local function ask(name)
+  if place[name] == nil then
+    asked[#asked + 1] = name
+    place[name] = #asked * 2
+  end
+end
 local i = 2
 while i <= #ARGV do
-  local kind = string.sub(ARGV[i], 1, 1)
+  local kind, channel = string.sub(ARGV[i], 1, 1), string.sub(ARGV[i], 2)
+  ask(channel)
+  ask('~kf1~' .. channel)
   if string.find('mMnN', kind, 1, true) then
-    asked[#asked + 1] = '~kf1~to~' .. ARGV[i + 1]
-    place[i] = #asked * 2
+    ask('~kf1~to~')
+    ask('~kf1~to~' .. ARGV[i + 1])
   end
   i = i + size[kind]
 end
-local present = #asked > 1 and redis.pcall('PUBSUB', 'NUMSUB', unpack(asked))
+local counts = redis.pcall('PUBSUB', 'NUMSUB', unpack(asked))
+local known = counts.err == nil
+local reachable = known and string.sub(ARGV[1], 2, 2) == '1' and counts[2] > 0
 local out = {}
-local counted, listeners, beside, equal
 local n = 0
 local refused = false
-local function alone(own)
-  return numpat() == 0 and present.err == nil and present[2] == listeners and present[place[i]] == own
+local function alone(listeners, own)
+  local all, there = counts[place['~kf1~to~']], counts[place['~kf1~to~' .. ARGV[i + 1]]]
+  return known and numpat() == 0 and all == listeners and there == own
 end
 i = 2
 while i <= #ARGV do
@@ -82,14 +89,9 @@ while i <= #ARGV do
   if refused then
     out[n] = -4
   else
-    if channel ~= counted then
-      local counts = redis.pcall('PUBSUB', 'NUMSUB', channel, '~kf1~' .. channel)
-      counted, listeners, beside, equal = channel, 0, 0, false
-      if counts.err == nil then
-        listeners, beside = counts[2], counts[4]
-        equal = reachable and (uniform or (numpat() == 0 and listeners == beside))
-      end
-    end
+    local listeners, beside = 0, 0
+    if known then listeners, beside = counts[place[channel]], counts[place['~kf1~' .. channel]] end
+    local equal = reachable and (uniform or (listeners == beside and numpat() == 0))
     if kind == 'r' or kind == 'w' then
       if kind == 'w' then redis.pcall('PUBLISH', string.match(inbox, '^[^.]*'), ARGV[i + 1]) end
       local heard = redis.pcall('PUBLISH', channel, ARGV[i + size[kind] - 1])
@@ -99,7 +101,7 @@ while i <= #ARGV do
         out[n] = heard * 2 + (equal and 1 or 0)
       end
     elseif kind == 'n' or kind == 'N' then
-      out[n] = equal and alone(kind == 'N' and 1 or 0) and 0 or 1
+      out[n] = equal and alone(listeners, kind == 'N' and 1 or 0) and 0 or 1
     elseif not equal then
       refused = true
       out[n] = not reachable and -5 or numpat() > 0 and -2 or -1
@@ -114,7 +116,7 @@ while i <= #ARGV do
     else
       local nobody
       if kind == 'm' or kind == 'M' then
-        nobody = alone(kind == 'M' and 1 or 0)
+        nobody = alone(listeners, kind == 'M' and 1 or 0)
       else
         local own = kind == 'Q' and 1 or 0
         nobody = listeners == own and beside == own and numpat() == 0
