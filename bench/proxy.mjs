@@ -156,7 +156,9 @@ measuring: for (let round = 0; round < rounds; round++) {
           break measuring;
         }
         try {
-          runs.push({ round, ...(await once(kind, connections, way)) });
+          // Now and then redis-benchmark ends without a result.
+          const run = await once(kind, connections, way).catch(() => once(kind, connections, way));
+          runs.push({ round, ...run });
         } catch (error) {
           failed.push(`${kind.title}, ${connections} connections, ${way.name}: ${error.message}`);
         }

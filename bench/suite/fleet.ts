@@ -20,7 +20,7 @@ function shown({ goal, measured, bound, is, met }: FleetGoal): Goal {
     what: goal,
     aim: `${is === "least" ? "≥" : "≤"} ${bound}`,
     measured: measured === null ? "not measured" : number(measured, Math.abs(measured) < 10 ? 2 : 1),
-    met: met === true,
+    met,
   };
 }
 

@@ -3,7 +3,7 @@
  * stands the table of that name, written by `npm run bench -- --quote FILE.json`. Pure.
  */
 import { markdownTable } from "./markdown.js";
-import { type Shown, tableText } from "./report.js";
+import { type Shown, tableText, verdict } from "./report.js";
 import type { Table } from "./section.js";
 
 const block = /(<!-- bench ([\w.-]+) -->\n)([\s\S]*?)(<!-- \/bench -->)/g;
@@ -16,7 +16,7 @@ export function quotable(shown: readonly Shown[], base: string): Map<string, str
     for (const { name, plot } of plots) texts.set(`plot-${name}`, `![${plot.title}](${base}-${name}.svg)\n`);
   }
   const goals: Table["rows"] = shown.flatMap(({ goals: list }) =>
-    list.map(({ what, aim, measured, met }) => [what, aim, measured, met ? "yes" : "**no**"]),
+    list.map((goal) => [goal.what, goal.aim, goal.measured, verdict(goal)]),
   );
   texts.set("goals", `${markdownTable({ head: ["what", "goal", "measured", "met"], rows: goals, words: 4 })}\n`);
   return texts;

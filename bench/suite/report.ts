@@ -43,6 +43,12 @@ export function runName({ machine, quick }: Run): string {
   return `${machine.date}-${machine.commit}${quick ? "-quick" : ""}`;
 }
 
+/** What a goal's last column says. */
+export function verdict({ met }: Goal): string {
+  if (met === null) return "";
+  return met ? "yes" : "**no**";
+}
+
 const percent = (fraction: number) => `${(fraction * 100).toFixed(0)} %`;
 
 function aboutSection({ seconds, noisy, othersBefore, othersDuring, stolen, failure }: Outcome): string {
@@ -75,7 +81,7 @@ export function markdownReport(run: Run, shown: readonly Shown[]): string {
     lines.push("A quick run: everything in small, to see that it works. Its figures are not for quoting.", "");
   const goals = shown.flatMap(({ outcome, goals: list }) => list.map((goal) => ({ section: outcome.name, ...goal })));
   if (goals.length > 0) {
-    const rows = goals.map((goal) => [goal.section, goal.what, goal.aim, goal.measured, goal.met ? "yes" : "**no**"]);
+    const rows = goals.map((goal) => [goal.section, goal.what, goal.aim, goal.measured, verdict(goal)]);
     lines.push(
       "## Goals",
       "",

@@ -28,7 +28,8 @@ export interface Goal {
   what: string;
   aim: string;
   measured: string;
-  met: boolean;
+  /** null: not measured. */
+  met: boolean | null;
 }
 
 export interface NamedPlot {
