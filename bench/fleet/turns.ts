@@ -2,7 +2,16 @@
  * Both ways in turns over a list of loads: what `load` and `growth` have in common.
  */
 import type { Shape } from "../generate.js";
-import { type Leg, type LegSummary, type Spread, summarize, timesLess, type Way, ways } from "./figures.js";
+import {
+  type Latency,
+  type Leg,
+  type LegSummary,
+  type Spread,
+  summarize,
+  timesLess,
+  type Way,
+  ways,
+} from "./figures.js";
 import type { Fleet } from "./fleet.js";
 import { type LoadOptions, quiet, runLeg, spreadStreams } from "./leg.js";
 import { Pace } from "./pace.js";
@@ -135,9 +144,16 @@ function lineOf(leg: Leg): string {
   return (
     `  ${leg.way.padEnd(7)} ${String(leg.streams).padStart(5)} streams ${(leg.published / leg.seconds).toFixed(0).padStart(6)} frames/s ` +
     `server ${leg.serverUsPerPublished.toFixed(1).padStart(6)} µs  cores: server ${cores(leg.serverMs)}, sidecars ${cores(leg.sidecarMs)}, ` +
-    `workers ${cores(leg.workerMs)}, others' ${leg.foreignCores.toFixed(2)}  latency ${leg.latency?.p50.toFixed(2) ?? "-"}/${leg.latency?.p99.toFixed(1) ?? "-"} ms, ` +
-    `late ${leg.lateness?.p50.toFixed(1) ?? "-"}/${leg.lateness?.p99.toFixed(1) ?? "-"} ms${late}`
+    `workers ${cores(leg.workerMs)}, others' ${leg.foreignCores.toFixed(2)}  latency ${ms(leg.latency)} ms, ` +
+    `late ${ms(leg.lateness)} ms${late}`
   );
+}
+
+/** p50 and p99, as far as there are enough samples. */
+function ms(latency: Latency | null): string {
+  const one = (value: number | undefined) =>
+    value === undefined || Number.isNaN(value) ? "-" : value.toFixed(value < 10 ? 2 : 1);
+  return `${one(latency?.p50)}/${one(latency?.p99)}`;
 }
 
 export function pointOf(direct: readonly Leg[], sidecar: readonly Leg[]): LoadPoint {

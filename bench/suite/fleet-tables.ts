@@ -115,6 +115,23 @@ function latency(settings: readonly LoadSetting[]): Table {
   };
 }
 
+function idleOf(settings: readonly LoadSetting[]): Table {
+  return {
+    name: "load-idle",
+    title: "Load: cores in use while nobody publishes",
+    head: ["pods and workers", "way", "server", "all sidecars"],
+    words: 2,
+    rows: settings.flatMap((setting) =>
+      setting.idle.map(({ way, serverCores, sidecarCores }) => [
+        settingName(setting),
+        way,
+        number(serverCores, 4),
+        way === "direct" ? "" : number(sidecarCores, 4),
+      ]),
+    ),
+  };
+}
+
 function limitsOf(settings: readonly LoadSetting[]): Table {
   return {
     name: "load-limits",
@@ -152,7 +169,9 @@ export function load({ settings, elsewhere, oneWay, notes }: LoadResult): Table[
     ...settings.map((setting) => costs(setting)),
     costs(elsewhere, ", every socket at another pod than the one that publishes for it"),
   ];
-  return [...costsOf, limitsOf(settings), latency(settings), single].filter(({ rows }) => rows.length > 0);
+  return [...costsOf, idleOf(settings), limitsOf(settings), latency(settings), single].filter(
+    ({ rows }) => rows.length > 0,
+  );
 }
 
 function sentences(notes: readonly string[]): string {
