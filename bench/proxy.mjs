@@ -33,7 +33,7 @@ const { values: options } = parseArgs({
   },
 });
 const rounds = Number(options.rounds ?? (options.quick ? 1 : 3));
-const targetSeconds = options.quick ? 0.25 : 0.8;
+const targetSeconds = options.quick ? 0.25 : 0.7;
 const endBy = performance.now() + 1000 * Number(options.seconds ?? (options.quick ? 55 : 340));
 const RATE = { rate: 2_000, connections: 20, seconds: options.quick ? 1.5 : 2.5, rounds: options.quick ? 2 : 4 };
 const connectionCounts = options.connections.split(",").map(Number);

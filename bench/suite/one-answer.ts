@@ -146,7 +146,7 @@ async function run(quick: boolean, say: (line: string) => void): Promise<AnswerR
           say(`${pods} pods, ${shape}, ${tokens} tokens: ${((performance.now() - began) / 1000).toFixed(1)} s`);
         }
       }
-      const paced = pacedLegs(stack, quick ? QUICK_PACE : PACE, quick ? ["0.11.0"] : answerShapes, chats);
+      const paced = pacedLegs(stack, quick ? QUICK_PACE : PACE, quick || pods === 2 ? ["0.11.0"] : answerShapes, chats);
       if (!quick || pods === 4) for (const leg of paced) await record(leg);
     } finally {
       await stack.stop();

@@ -126,34 +126,34 @@ function paced({ rows }: AnswerResult): Table {
   const slow = rows.filter(({ pace }) => pace !== undefined);
   return {
     name: "answer-paced",
-    title: "The same answer at 50 tokens a second: what gathering frames has to do with it",
+    title: `The same answer at ${slow[0]?.pace ?? READER_PACE} tokens a second: what gathering frames has to do with it`,
     head: [
-      "release",
-      "pods",
-      "tokens",
-      "direct",
-      "sidecars, at once",
-      "sidecars, 50/s",
-      "fewer at 50/s",
-      "bytes a token in",
+      ...["release", "pods", "tokens", "direct", "chunk size 10", "sidecars, at once", "sidecars, paced", "fewer"],
+      ...["in, a token", "out, a token and pod"],
     ],
-    words: 1,
     rows: slow.map((row) => {
       const direct = of(all.find(row, "direct"), inOut);
+      const { tokens, pods } = row;
       return [
         row.shape,
-        String(row.pods),
-        number(row.tokens),
+        String(pods),
+        number(tokens),
         bytes(direct),
+        bytes(of(all.find(row, "direct, chunk size 10"), inOut)),
         bytes(of(all.find(row, "sidecar"), inOut)),
         bytes(of(row, inOut)),
         times(over(direct, of(row, inOut))),
-        number(
+        bytes(
           over(
             of(row, (run) => run.bytesIn),
-            row.tokens,
+            tokens,
           ),
-          0,
+        ),
+        bytes(
+          over(
+            of(row, (run) => run.bytesOut),
+            tokens * pods,
+          ),
         ),
       ];
     }),
@@ -237,6 +237,18 @@ export function answerGoals({ rows }: AnswerResult): Goal[] {
       measured: `${bytes(total)} against ${bytes(chunk)}, every update`,
       met: total < chunk && ours.chunk === 1,
     });
+    const alone = of(
+      rows.find((row) => row.pace !== undefined && row.shape === at.shape && row.pods === at.pods),
+      inOut,
+    );
+    if (alone !== undefined) {
+      goals.push({
+        what: "the same, alone at a model's pace",
+        aim: "fewer bytes and every update",
+        measured: `${bytes(alone)} against ${bytes(chunk)}, every update`,
+        met: alone < chunk,
+      });
+    }
   }
   return goals;
 }
