@@ -82,12 +82,13 @@ export async function memory(options: SceneOptions, say: Say): Promise<MemoryRes
   };
 }
 
-async function pods(workersAt: (pod: number) => boolean): Promise<Fleet> {
+async function pods(workersAt: (pod: number) => boolean, env: Record<string, string> = {}): Promise<Fleet> {
   return startFleet({
     pods: 2,
     workers: 1,
     ways: ["sidecar"],
     channels: (pod) => (workersAt(pod) ? ["socketio"] : []),
+    env,
   });
 }
 
@@ -146,7 +147,8 @@ async function published(fleet: Fleet, frames: number): Promise<void> {
 
 async function flatness(seconds: number, say: Say): Promise<MemoryResult["flat"]> {
   say(`memory: up to ${FLAT_FRAMES} frames as fast as they are answered, ${seconds.toFixed(0)} s at most`);
-  const fleet = await pods(() => true);
+  // Answers end and begin: were they remembered for two minutes, it would be the table of streams that fills.
+  const fleet = await pods(() => true, { KEYFRAME_STREAM_IDLE: "2s" });
   const { sidecars, ports } = fleet.line("sidecar");
   const rss: number[] = [];
   let frames = 0;

@@ -26,7 +26,8 @@ function run(args, env, until) {
       cwd: app,
       uid,
       gid: uid,
-      env: { NODE_ENV: "production", NODE_COMPILE_CACHE: cache, ...env },
+      // Compiled code is of use under the flags under which it was compiled only: those of the Dockerfile.
+      env: { NODE_ENV: "production", NODE_COMPILE_CACHE: cache, NODE_OPTIONS: "--max-semi-space-size=2", ...env },
       stdio: ["ignore", "pipe", "inherit"],
     });
     let said = "";

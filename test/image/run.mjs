@@ -137,6 +137,8 @@ async function sidecar(how, { upstream, logFile, name }) {
       PATH: process.env.PATH,
       // As the image's configuration has it; without the image the folder is not there, and nothing is cached.
       NODE_COMPILE_CACHE: command === "unshare" ? "/app/compiled" : undefined,
+      NODE_OPTIONS: "--max-semi-space-size=2",
+      MALLOC_ARENA_MAX: "1",
       KEYFRAME_UPSTREAM: upstream,
       KEYFRAME_LISTEN: "127.0.0.1:0",
       KEYFRAME_ADMIN: "127.0.0.1:0",

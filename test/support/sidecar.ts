@@ -80,6 +80,9 @@ export function sumSamples(samples: Map<string, number>, name: string, labels: R
   return sum;
 }
 
+/** What the image gives its process beside KEYFRAME_* (Dockerfile). */
+const IMAGE_ENV = { NODE_OPTIONS: "--max-semi-space-size=2", MALLOC_ARENA_MAX: "1" };
+
 /** Starts a sidecar on free ports. Resolves when it listens; call `ready()` for its upstream. */
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const child = spawnChild(
@@ -88,6 +91,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     {
       env: {
         ...cleanEnv(),
+        ...IMAGE_ENV,
         KEYFRAME_LISTEN: "127.0.0.1:0",
         KEYFRAME_ADMIN: "127.0.0.1:0",
         KEYFRAME_UPSTREAM: options.upstream,
