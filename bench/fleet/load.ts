@@ -51,6 +51,8 @@ export interface LoadResult {
   tokensPerSecond: number;
   /** Light workers, whose users are unknown, so that every pod hears every frame; and real ones with sticky sockets. */
   settings: LoadSetting[];
+  /** Light workers whose users are in the session pool of the pod that publishes for them: nothing need leave it. */
+  known: LoadSetting;
   /** Real workers, every socket at another pod than the one that publishes for it. */
   elsewhere: LoadSetting;
   oneWay: OneWay[];
@@ -66,6 +68,7 @@ const LIMIT_STREAMS = [300, 1_200] as const;
 const LIMIT_S = 2.5;
 const LIMIT_ALL_S = 20;
 const IDLE_S = 2;
+const KNOWN_STREAMS = [1, 10, 100];
 const QUICK = { light: [1, 10, 100], python: [10] };
 /** Real workers manage fewer streams than light ones. */
 const PYTHON_WARM_STREAMS = 12;
@@ -78,10 +81,21 @@ async function idleOf(fleet: Fleet, way: Way): Promise<Idle> {
   return { way, serverCores: cores(leg.serverMs), sidecarCores: cores(leg.sidecarMs) };
 }
 
-async function light(workersPerPod: number, part: Part & { limit?: boolean }, say: Say): Promise<LoadSetting> {
+/** @param known the users whose sockets are at their chats' pods are in the session pool; then no pod hears another's chats */
+async function light(
+  workersPerPod: number,
+  part: Part & { limit?: boolean; known?: boolean },
+  say: Say,
+): Promise<LoadSetting> {
   const pace = paceOf({ ...part, seconds: part.seconds - (part.limit ? LIMIT_ALL_S : 0) });
-  say(`load: ${PODS} pods × ${workersPerPod} light workers`);
-  const fleet = await startFleet({ pods: PODS, workers: workersPerPod, chatAt: chatAt(SHAPE) });
+  say(`load: ${PODS} pods × ${workersPerPod} light workers${part.known ? ", sticky sockets" : ""}`);
+  const each = spreadStreams(Math.max(...part.loads), PODS);
+  const users = (pod: number) => Array.from({ length: each[pod]! }, (_, i) => userOf(pod, i));
+  const fleet = await startFleet({
+    pods: PODS,
+    workers: workersPerPod,
+    ...(part.known ? { users } : { chatAt: chatAt(SHAPE) }),
+  });
   try {
     await warmUp(fleet);
     const legOf = (way: Way, streams: number) => ({
@@ -161,7 +175,7 @@ function goalsOf(settings: readonly LoadSetting[], which = ""): Goal[] {
       if (streams === 100 && workersPerPod === 4) {
         goals.push(goal(`${where} server CPU, times less`, "least", 10, serverTimesLess?.median));
       }
-      if (workers === "light" && (streams === 30 || streams === 100)) {
+      if (workers === "light" && which === "" && (streams === 30 || streams === 100)) {
         goals.push(goal(`${where} added latency p50, ms`, "most", 1, addedP50Ms));
         goals.push(goal(`${where} added latency p99, ms`, "most", 8, addedP99Ms));
       }
@@ -174,11 +188,12 @@ export async function load(options: SceneOptions, say: Say): Promise<LoadResult>
   const { quick = false } = options;
   const rounds = quick ? 1 : (options.rounds ?? 3);
   // The shares in which the parts need time: by their legs.
-  const share = options.seconds / (quick ? 11 : 17);
+  const share = options.seconds / (quick ? 13 : 19);
   const loads = quick ? QUICK.light : STREAMS;
   const settings: LoadSetting[] = [];
   if (!quick) settings.push(await light(1, { seconds: share * 6, rounds, loads }, say));
   settings.push(await light(4, { seconds: share * 6, rounds, loads, limit: !quick }, say));
+  const known = await light(4, { seconds: share * 2, rounds, loads: KNOWN_STREAMS, known: true }, say);
   const pythonLoads = quick ? QUICK.python : PYTHON_STREAMS;
   const { sticky, elsewhere } = await real({ seconds: share * 3.5, rounds, loads: pythonLoads }, say);
   settings.push(sticky);
@@ -188,10 +203,12 @@ export async function load(options: SceneOptions, say: Say): Promise<LoadResult>
     shape: SHAPE,
     tokensPerSecond: FPS,
     settings,
+    known,
     elsewhere,
     oneWay: apart,
     goals: [
       ...goalsOf(settings),
+      ...goalsOf([known], ", sticky sockets"),
       ...goalsOf([elsewhere], ", sockets elsewhere"),
       ...apart.flatMap(({ goals }) => goals),
     ],

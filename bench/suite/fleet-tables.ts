@@ -24,7 +24,7 @@ function key({ pods, workersPerPod, workers }: LoadSetting): string {
   return `${pods}x${workersPerPod}${workers === "light" ? "" : "-python"}`;
 }
 
-function costs(setting: LoadSetting, where = ""): Table {
+function costs(setting: LoadSetting, kind = "", where = ""): Table {
   const remark = ({ saturated, dropped, noisy }: LegSummary) =>
     [
       ...saturated.map((what) => `${what} full`),
@@ -32,7 +32,7 @@ function costs(setting: LoadSetting, where = ""): Table {
       ...(noisy ? ["noisy"] : []),
     ].join(", ");
   return {
-    name: `load-${key(setting)}${where === "" ? "" : "-elsewhere"}`,
+    name: `load-${key(setting)}${kind}`,
     title: `Load: ${settingName(setting)}${where}`,
     head: [
       ...[
@@ -151,7 +151,7 @@ function limitsOf(settings: readonly LoadSetting[]): Table {
 }
 
 /** Tables of `load`. */
-export function load({ settings, elsewhere, oneWay, notes }: LoadResult): Table[] {
+export function load({ settings, known, elsewhere, oneWay, notes }: LoadResult): Table[] {
   const single: Table = {
     name: "load-one-way",
     title: "Load: one pod publishes, one listens; CPU of a sidecar for a frame",
@@ -167,7 +167,8 @@ export function load({ settings, elsewhere, oneWay, notes }: LoadResult): Table[
   };
   const costsOf = [
     ...settings.map((setting) => costs(setting)),
-    costs(elsewhere, ", every socket at another pod than the one that publishes for it"),
+    costs(known, "-known", ", every user's sockets at the pod that publishes for it, and in its session pool"),
+    costs(elsewhere, "-elsewhere", ", every socket at another pod than the one that publishes for it"),
   ];
   return [...costsOf, idleOf(settings), limitsOf(settings), latency(settings), single].filter(
     ({ rows }) => rows.length > 0,
