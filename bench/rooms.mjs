@@ -44,11 +44,6 @@ const ways = {
   silent: ["EVAL", COUNT, "0", ...rooms],
 };
 
-async function cpuUs(connection) {
-  const [info] = (await connection.ask([["INFO", "cpu"]])).replies;
-  return (Number(/used_cpu_sys:(\S+)/.exec(info)[1]) + Number(/used_cpu_user:(\S+)/.exec(info)[1])) * 1e6;
-}
-
 /** A pod's receiving connection: hears the shared channels and its share of the rooms. */
 async function listen(port, number, pods) {
   const own = rooms.filter((_, i) => i % pods === number);
@@ -75,9 +70,9 @@ for (const pods of PODS) {
   const samples = Object.fromEntries(Object.keys(ways).map((way) => [way, []]));
   for (let round = 0; round < ROUNDS; round++) {
     for (const [way, words] of Object.entries(ways)) {
-      const before = await cpuUs(connection);
+      const before = await connection.serverCpuSeconds();
       for (let i = 0; i < BATCHES; i++) await connection.ask([words]);
-      samples[way].push((await cpuUs(connection)) - before);
+      samples[way].push(((await connection.serverCpuSeconds()) - before) * 1e6);
     }
   }
   const row = { pods };
@@ -89,7 +84,7 @@ for (const pods of PODS) {
       .join(", ")}`,
   );
   for (const socket of sockets) socket.destroy();
-  await connection.close?.();
+  connection.close();
   await server.stop();
 }
 const result = {

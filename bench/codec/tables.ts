@@ -1,8 +1,8 @@
 /** The codec bench for a reader. Pure. */
 import type { CodecResult } from "../codec.js";
+import { mean } from "../statistics.js";
 import { number, times } from "../suite/markdown.js";
 import type { Goal, Table } from "../suite/section.js";
-import { mean } from "../suite/statistics.js";
 import type { CaptureRow } from "./captures.js";
 
 const PEERS = ["ours", "fossil-delta", "VCDIFF", "deflate, dictionary", "RFC 6902", "deflate"] as const;

@@ -138,20 +138,3 @@ function silence(times: readonly number[], from: number, end: number): { longest
   }
   return { longest, atEnd: end - (after.at(-1) ?? from) > 3 };
 }
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  if (sorted.length === 0) return Number.NaN;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-export interface Spread {
-  median: number;
-  least: number;
-  most: number;
-}
-
-export function spread(values: readonly number[]): Spread {
-  return { median: median(values), least: Math.min(...values), most: Math.max(...values) };
-}

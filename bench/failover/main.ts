@@ -13,7 +13,8 @@ import { inRoot } from "../../test/support/root.js";
 import { type Sentinels, startSentinels } from "../../test/support/sentinels.js";
 import { type Sidecar, startSidecar } from "../../test/support/sidecar.js";
 import { eventually, within } from "../../test/support/wait.js";
-import { figuresOf, type PodResult, type RunFigures, spread } from "./figures.js";
+import { spread } from "../statistics.js";
+import { figuresOf, type PodResult, type RunFigures } from "./figures.js";
 
 const { values: flags } = parseArgs({
   options: {

@@ -3,33 +3,10 @@
  * Every CPU figure is processor time, every latency milliseconds, every memory figure MiB, unless its name says otherwise.
  */
 
+import { nearestRank, type Spread, spread } from "../statistics.js";
+
 export type Way = "direct" | "sidecar";
 export const ways: readonly Way[] = ["direct", "sidecar"];
-
-/** Over the rounds of one bench: the middle, and what lay farthest from it on both sides. */
-export interface Spread {
-  median: number;
-  least: number;
-  most: number;
-}
-
-/** The value below which a share `q` of the values lies; NaN where there is none. */
-export function quantile(values: readonly number[], q: number): number {
-  const sorted = Float64Array.from(values).sort();
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
-}
-
-/** The middle value; of an even number of values the mean of the two in the middle. */
-export function median(values: readonly number[]): number {
-  const sorted = Float64Array.from(values).sort();
-  const half = sorted.length >> 1;
-  if (sorted.length === 0) return Number.NaN;
-  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
-}
-
-export function spread(values: readonly number[]): Spread {
-  return { median: median(values), least: Math.min(...values), most: Math.max(...values) };
-}
 
 /** The spread of one figure over several rounds; figures that a round does not have are left out. */
 export function spreadOf<T>(rounds: readonly T[], figure: (round: T) => number | null): Spread | null {
@@ -49,9 +26,9 @@ export function latencyOf(values: readonly number[]): Latency | null {
   if (values.length === 0) return null;
   return {
     samples: values.length,
-    p50: quantile(values, 0.5),
-    p99: values.length < 200 ? Number.NaN : quantile(values, 0.99),
-    p999: values.length < 2_000 ? Number.NaN : quantile(values, 0.999),
+    p50: nearestRank(values, 0.5),
+    p99: values.length < 200 ? Number.NaN : nearestRank(values, 0.99),
+    p999: values.length < 2_000 ? Number.NaN : nearestRank(values, 0.999),
   };
 }
 

@@ -5,11 +5,10 @@
  *   publisher 0 … P-1 ──▶ direct:  server                    ◀── listener 0 … P-1, W connections each
  *                     └─▶ sidecar: sidecar 0 … P-1 ─ server  ◀──┘
  */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { table } from "../../src/config/table.js";
 import { RespClient } from "../../test/support/resp-client.js";
 import { type Server, startServer } from "../../test/support/server.js";
+import { connected } from "../../test/support/sessions.js";
 import { type Sidecar, startSidecar } from "../../test/support/sidecar.js";
 import { type Way, ways } from "./figures.js";
 import { Hand } from "./ipc.js";
@@ -96,9 +95,11 @@ async function startLine(way: Way, { pods, env = {} }: FleetOptions): Promise<Li
   try {
     const meter = await ServerMeter.open(server.port);
     if (way === "direct") return { way, server, meter, sidecars, ports: new Array<number>(pods).fill(server.port) };
-    const starts = Array.from({ length: pods }, (_, pod) =>
-      startSidecar({ upstream: server.url, env: { ...stateOf(server, pod), ...env } }),
-    );
+    const starts = Array.from({ length: pods }, (_, pod) => {
+      // As the injector gives it, a directory for the pod's users; it goes with the server's.
+      const state = { KEYFRAME_STATE_DIR: join(server.dir, `pod-${pod}`) };
+      return startSidecar({ upstream: server.url, env: { ...state, ...env } });
+    });
     const started = await Promise.allSettled(starts);
     sidecars.push(...started.flatMap((one) => (one.status === "fulfilled" ? [one.value] : [])));
     const failed = started.find((one) => one.status === "rejected");
@@ -110,15 +111,6 @@ async function startLine(way: Way, { pods, env = {} }: FleetOptions): Promise<Li
     await server.stop("SIGKILL");
     throw error;
   }
-}
-
-/** A pod's directory, in which its sidecar keeps the pod's users: it goes with the server's. */
-function stateOf(server: Server, pod: number): Record<string, string> {
-  // A build that routes no rooms has no such setting, and refuses to start with one.
-  if (!("stateDir" in table)) return {};
-  const dir = join(server.dir, `pod-${pod}`);
-  mkdirSync(dir);
-  return { KEYFRAME_STATE_DIR: dir };
 }
 
 async function stopLine({ meter, sidecars, server }: Line): Promise<void> {
@@ -145,16 +137,9 @@ async function registerUsers(line: Line, { pods, users }: FleetOptions): Promise
   for (let pod = 0; pod < pods; pod++) {
     const client = await RespClient.connect({ port: line.ports[pod]! });
     try {
-      for (const [i, user] of users(pod).entries()) await client.command(...sessionOf(user, `${pod}_${i}`));
+      for (const [i, user] of users(pod).entries()) await connected(client, user, `${pod}_${i}`);
     } finally {
       await client.close();
     }
   }
-}
-
-/** The command by which Open WebUI notes a socket and its user, before the socket joins the user's room. */
-export function sessionOf(user: string, sid: string): [string, string, string, string] {
-  const entry = { id: user, email: `${user}@example.org`, name: "Somebody", role: "user" };
-  const seen = Math.floor(Date.now() / 1000);
-  return ["HSET", "open-webui:session_pool", sid.padEnd(20, "x"), JSON.stringify({ ...entry, last_seen_at: seen })];
 }

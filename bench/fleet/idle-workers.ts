@@ -3,8 +3,9 @@
  * that all pods share (0.9.5), first for users whose sockets are at A, then for users whose sockets are at C. Pod B has users of
  * its own, for whom nothing comes. All workers are real python-socketio servers.
  */
+import type { Spread } from "../statistics.js";
 import { userOf } from "./answers.js";
-import { type Goal, goal, type Leg, type Spread, spreadOf, timesLess, type Way, ways } from "./figures.js";
+import { type Goal, goal, type Leg, spreadOf, timesLess, type Way, ways } from "./figures.js";
 import { startFleet } from "./fleet.js";
 import { runLeg } from "./leg.js";
 import { Pace } from "./pace.js";

@@ -2,7 +2,8 @@
  * Scene `memory`: what sidecars hold. RSS of a sending and of a receiving one with more and more living streams of 32 KB, and
  * whether it stays where it is over as many frames as there is time for, up to a million.
  */
-import { type Goal, goal, median } from "./figures.js";
+import { median } from "../statistics.js";
+import { type Goal, goal } from "./figures.js";
 import { type Fleet, startFleet } from "./fleet.js";
 import type { PublishJob, PublishMark } from "./jobs.js";
 import { rssMiB } from "./meter.js";

@@ -2,8 +2,10 @@
  * Part of the scene `load`: one pod publishes and another listens, so that what a sidecar spends on a frame that it sends and
  * on one that it receives are told apart.
  */
+
 import type { Shape } from "../generate.js";
-import { type Goal, goal, type Leg, type Spread, spreadOf } from "./figures.js";
+import type { Spread } from "../statistics.js";
+import { type Goal, goal, type Leg, spreadOf } from "./figures.js";
 import { startFleet } from "./fleet.js";
 import { runLeg } from "./leg.js";
 import { Pace } from "./pace.js";

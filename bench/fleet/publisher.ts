@@ -2,8 +2,9 @@
  * A pod's publishing apps, in a process of their own: every stream's frames at their times, whatever happened to those
  * before (an open loop), but each frame of a chat only once the one before it has been answered, as the apps do.
  */
+
+import { nearestRank } from "../statistics.js";
 import { type Answer, growingAnswer, idsOf, listedAnswer, makeText, type Text } from "./answers.js";
-import { quantile } from "./figures.js";
 import { clock, serve } from "./ipc.js";
 import { type PublishEnd, type PublishJob, type PublishMark, SAMPLE } from "./jobs.js";
 import { Pool } from "./pool.js";
@@ -152,8 +153,8 @@ class Run {
       stream.ended = true;
       stream.due.length = 0;
     }
-    const lateness = Array.from({ length: 200 }, (_, i) => quantile(this.#lateness, (i + 0.5) / 200));
-    const kept = this.#lateness.length > 0 ? [...lateness, quantile(this.#lateness, 1)] : [];
+    const lateness = Array.from({ length: 200 }, (_, i) => nearestRank(this.#lateness, (i + 0.5) / 200));
+    const kept = this.#lateness.length > 0 ? [...lateness, nearestRank(this.#lateness, 1)] : [];
     return { ...mark, backlog, keys: [...this.#samples.keys()], times: [...this.#samples.values()], lateness: kept };
   }
 

@@ -1,17 +1,10 @@
 /**
  * Both ways in turns over a list of loads: what `load` and `growth` have in common.
  */
+
 import type { Shape } from "../generate.js";
-import {
-  type Latency,
-  type Leg,
-  type LegSummary,
-  type Spread,
-  summarize,
-  timesLess,
-  type Way,
-  ways,
-} from "./figures.js";
+import type { Spread } from "../statistics.js";
+import { type Latency, type Leg, type LegSummary, summarize, timesLess, type Way, ways } from "./figures.js";
 import type { Fleet } from "./fleet.js";
 import { type LoadOptions, quiet, runLeg, spreadStreams } from "./leg.js";
 import { Pace } from "./pace.js";

@@ -1,4 +1,5 @@
 /** The soak's arithmetic and its judgement: pure, so that a unit test can show what it refuses. */
+import { nearestRank } from "../statistics.js";
 
 /** One look at one process. Times in seconds since the load began. */
 export interface Sample {
@@ -29,12 +30,7 @@ export interface Bounds {
 export const defaultBounds: Bounds = { slopeMiBPerHour: 30, rise: 0.1, lagMs: 20 };
 
 export function median(values: readonly number[]): number {
-  return quantile(values, 0.5);
-}
-
-export function quantile(values: readonly number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
+  return nearestRank(values, 0.5);
 }
 
 /** Slope of the least-squares line through the points, in y per x. */

@@ -4,12 +4,12 @@
  * What a sidecar spends has a part that grows: it reads and writes the whole frame for its app.
  */
 import type { MadeFrame } from "../generate.js";
+import { ratio, spread } from "../statistics.js";
 import { answerOf } from "./answer/frames.js";
 import { type LegResult, runLeg } from "./answer/leg.js";
 import { Stack } from "./answer/stack.js";
 import { bytes, number, spreadText, times } from "./markdown.js";
 import type { Goal, NamedPlot, Section, Table } from "./section.js";
-import { ratio, spread } from "./statistics.js";
 
 const SHAPE = "0.11.0";
 const PODS = 2;

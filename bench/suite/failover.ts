@@ -4,9 +4,9 @@
  */
 import { readFileSync } from "node:fs";
 import { inRoot } from "../../test/support/root.js";
+import type { Spread } from "../statistics.js";
 import { number } from "./markdown.js";
 import type { Goal, Section, Table } from "./section.js";
-import type { Spread } from "./statistics.js";
 
 interface FailoverRow {
   fault: string;

@@ -1,8 +1,10 @@
 /** Plots of the fleet's scenes. Pure. */
-import type { LegSummary, Spread, Way } from "../fleet/figures.js";
+
+import type { LegSummary, Way } from "../fleet/figures.js";
 import type { GrowthResult } from "../fleet/growth.js";
 import type { LoadResult, LoadSetting } from "../fleet/load.js";
 import type { LoadPoint } from "../fleet/turns.js";
+import type { Spread } from "../statistics.js";
 import type { NamedPlot } from "./section.js";
 import type { Series } from "./svg.js";
 

@@ -1,19 +1,20 @@
 /** Tables of the fleet's scenes. Pure. */
 import type { BytesResult } from "../fleet/bytes.js";
-import type { Spread as FleetSpread, LegSummary, Way } from "../fleet/figures.js";
+import type { LegSummary, Way } from "../fleet/figures.js";
 import type { GrowthResult } from "../fleet/growth.js";
 import type { IdleCase, IdleWorkersResult } from "../fleet/idle-workers.js";
 import type { LoadResult, LoadSetting } from "../fleet/load.js";
 import type { MemoryResult } from "../fleet/memory.js";
 import type { LoadPoint } from "../fleet/turns.js";
+import type { Spread } from "../statistics.js";
 import { bytes, number, spreadText, times } from "./markdown.js";
 import type { Table } from "./section.js";
 
 const WAYS: readonly Way[] = ["direct", "sidecar"];
 
-const show = (value: FleetSpread | null, decimals: number) => spreadText(value ?? undefined, decimals);
-const middle = (value: FleetSpread | null, decimals: number) => number(value?.median, decimals);
-const less = (value: FleetSpread | null) => (value === null ? "" : `${show(value, value.median < 10 ? 2 : 1)} x`);
+const show = (value: Spread | null, decimals: number) => spreadText(value ?? undefined, decimals);
+const middle = (value: Spread | null, decimals: number) => number(value?.median, decimals);
+const less = (value: Spread | null) => (value === null ? "" : `${show(value, value.median < 10 ? 2 : 1)} x`);
 
 /** What each setting is called. */
 function settingName({ pods, workersPerPod, workers }: LoadSetting): string {

@@ -1,5 +1,5 @@
 /** Tables as Markdown, and numbers as a reader wants them. Pure. */
-import type { Spread } from "./statistics.js";
+import type { Spread } from "../statistics.js";
 
 export interface MarkdownTable {
   head: readonly string[];

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eachLine, spawnChild, stopChild } from "../../test/support/children.js";
 import { inRoot } from "../../test/support/root.js";
+import { quantile, type Spread, spread } from "../statistics.js";
 import { number, spreadText } from "./markdown.js";
 import type { Goal, Options, Section, Table } from "./section.js";
-import { quantile, type Spread, spread } from "./statistics.js";
 
 interface Figure {
   median: number;

@@ -73,8 +73,8 @@ export class LocalRooms {
     this.#pool = Buffer.from(`${options.keyPrefix}:session_pool`);
     this.#full = meter.counter("keyframe_limit_hits_total", { limit: "rooms" });
     this.#late = meter.counter("keyframe_limit_hits_total", { limit: "roomWaitMs" });
-    this.#sure = options.stateDir !== undefined && options.count > 0;
     this.#store = options.stateDir === undefined || options.count === 0 ? undefined : new RoomStore(options.stateDir);
+    this.#sure = this.#store !== undefined;
     meter.gauge("keyframe_rooms", () => this.#rooms.size);
     meter.gauge("keyframe_rooms_known", () => Number(this.known));
   }
@@ -100,14 +100,14 @@ export class LocalRooms {
     return mark === 0 || !this.known || this.#marks.has(mark);
   }
 
-  /** True where a write to that key is a session's. */
+  /** True where a write to that key is a session's, and something follows from it. */
   watches(key: Buffer): boolean {
-    return this.#store !== undefined && key.equals(this.#pool);
+    return this.#sure && key.equals(this.#pool);
   }
 
   /** True where the beginning of a request holds that key. */
   mentioned(beginning: Buffer): boolean {
-    return this.#store !== undefined && beginning.includes(this.#pool);
+    return this.#sure && beginning.includes(this.#pool);
   }
 
   /**
@@ -149,7 +149,7 @@ export class LocalRooms {
     this.#unsure("a session written on a connection that is passed through");
   }
 
-  /** Forgets users of whom nothing has been heard for a day. Call it every second or so. */
+  /** Forgets users of whom nothing has been heard for a day. Call it every minute or so. */
   sweep(): void {
     const since = Date.now() - DAY_MS;
     for (const [id, room] of this.#rooms) {

@@ -42,6 +42,8 @@ export interface TrunkOptions {
 /** Holds, questions and queue waits are looked after this often. */
 const TICK_MS = 50;
 const SWEEP_MS = 1_000;
+/** Users go after a day, and there may be a hundred thousand. */
+const ROOM_SWEEP_MS = 60_000;
 const PING_MS = 5_000;
 
 export class Trunk {
@@ -146,8 +148,8 @@ export class Trunk {
       setInterval(() => {
         this.#rebuilder.sweep();
         this.#encoder.sweep(this.#clock.now());
-        this.rooms.sweep();
       }, SWEEP_MS),
+      setInterval(() => this.rooms.sweep(), ROOM_SWEEP_MS),
     );
   }
 

@@ -1,8 +1,9 @@
 /** What the reader of one-answer sees: bytes by length, what smoothness costs, and whether gathering made the figure. Pure. */
+
+import { quantile } from "../../statistics.js";
 import { bytes, number, times } from "../markdown.js";
 import type { AnswerResult, AnswerRow } from "../one-answer.js";
 import type { Goal, NamedPlot, Table } from "../section.js";
-import { quantile } from "../statistics.js";
 import type { LegResult } from "./leg.js";
 
 /** Frames a second of a model, for what a reader gets of it. */

@@ -1,7 +1,8 @@
 /** What the failover bench makes of what its pods have written down. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { figuresOf, type PodResult, type SentFrame, spread } from "../../../bench/failover/figures.js";
+import { figuresOf, type PodResult, type SentFrame } from "../../../bench/failover/figures.js";
+import { spread } from "../../../bench/statistics.js";
 
 const times = { fault: 100, early: 101, end: 116 };
 /** Frame `i` of each chat is due at 99.5 + i seconds. */

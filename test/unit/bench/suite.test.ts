@@ -1,12 +1,12 @@
 /** The pure parts of `npm run bench`: statistics, Markdown, SVG, quotes in documents, and reports that survive a failed section. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { mean, quantile, ratio, spread } from "../../../bench/statistics.js";
 import { bytes, markdownTable, number, spreadText, times } from "../../../bench/suite/markdown.js";
 import { quotable, quote } from "../../../bench/suite/quote.js";
 import { markdownReport, type Run, runName, show } from "../../../bench/suite/report.js";
 import { runSection } from "../../../bench/suite/run.js";
 import type { AnySection, Outcome } from "../../../bench/suite/section.js";
-import { mean, quantile, ratio, spread } from "../../../bench/suite/statistics.js";
 import { svg } from "../../../bench/suite/svg.js";
 
 test("quantiles lie between neighbours; a spread holds the ends", () => {

@@ -1,4 +1,4 @@
-/** The few statistics that the suite's tables need. Pure. */
+/** The few statistics that benches show. Pure. */
 
 /** Median with the lowest and the highest value: what is shown of repeated runs. */
 export interface Spread {
@@ -16,9 +16,20 @@ export function quantile(values: readonly number[], q: number): number {
   return low + (sorted[Math.ceil(at)]! - low) * (at - Math.floor(at));
 }
 
+/** The first value that is above a share `q` of the values. NaN where there is none. */
+export function nearestRank(values: readonly number[], q: number): number {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
+}
+
+/** The middle value; of an even number of values the mean of the two in the middle. NaN where there is none. */
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
 /** Median, lowest and highest of a list. */
 export function spread(values: readonly number[]): Spread {
-  return { median: quantile(values, 0.5), least: quantile(values, 0), most: quantile(values, 1) };
+  return { median: median(values), least: quantile(values, 0), most: quantile(values, 1) };
 }
 
 /** Mean of a list; 0 where it is empty. */
