@@ -206,7 +206,8 @@ export class Control {
       return;
     }
     const now = this.#clock.now();
-    const due = this.#encoder.repairDue(instance, seq, now);
+    // Unless its connection has broken meanwhile: then it has said hello, and what was under way is lost.
+    const due = this.#encoder.repairDue(instance, seq, now) ?? (this.#deaf.has(instance) ? now : undefined);
     if (due === undefined) return;
     const question = this.#questions.get(instance);
     if (question === undefined) {
